@@ -1,0 +1,66 @@
+/*
+ * The seam to libc's threads: a server's libraries expect thread-local storage and stack bounds
+ * that libc knows of. What is known of a thread or a fork anywhere in the process is libc's, too.
+ */
+#include "base/os.h"
+
+#include <errno.h>
+#include <limits.h>
+
+int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes)
+{
+    pthread_attr_t attr;
+    int err = pthread_attr_init(&attr);
+
+    if (err)
+        return -err;
+    if (stack_bytes < (size_t)PTHREAD_STACK_MIN)
+        stack_bytes = (size_t)PTHREAD_STACK_MIN;
+    pthread_attr_setstacksize(&attr, stack_bytes);
+    err = pthread_create(out, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    return -err;
+}
+
+void lea_os_thread_guard(void (*fn)(void *arg), void (*died)(void *arg), void *arg)
+{
+    pthread_cleanup_push(died, arg);
+    fn(arg);
+    pthread_cleanup_pop(0);
+}
+
+void lea_os_thread_join(pthread_t thread)
+{
+    pthread_join(thread, NULL);
+}
+
+void lea_os_thread_detach(pthread_t thread)
+{
+    pthread_detach(thread);
+}
+
+void lea_os_at_fork(void (*child)(void))
+{
+    static lea_u32 fork_noticed;
+
+    if (lea_u32_cas(&fork_noticed, 0, 1))
+        /* refused for want of memory: then a child is what it was without */
+        (void)pthread_atfork(NULL, NULL, child);
+}
+
+/* written once, before anybody asks */
+static pthread_key_t end_key;
+static bool end_key_made;
+
+void lea_os_at_thread_end(void (*ended)(void *arg))
+{
+    static lea_u32 asked;
+
+    if (lea_u32_cas(&asked, 0, 1))
+        end_key_made = pthread_key_create(&end_key, ended) == 0;
+}
+
+int lea_os_thread_end_ask(void *arg)
+{
+    return end_key_made ? -pthread_setspecific(end_key, arg) : -EAGAIN;
+}

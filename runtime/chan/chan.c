@@ -1,0 +1,527 @@
+/*
+ * Channels: the plain calls. Contract: include/leat/chan.h; the word, what always holds, and the
+ * steps under the lock: chan.h.
+ */
+#include "chan/chan.h"
+
+#include "base/mutant.h"
+#include "mem/heap.h"
+#include "sched/ready.h"
+#include "sched/wrong.h"
+
+#include <errno.h>
+
+#define RING_MAX ((size_t)1 << 46) /* no process has so much */
+
+#define INLINE __attribute__((always_inline)) static inline
+
+uintptr_t lea_chan_lock_slow(struct leat_chan *c)
+{
+    unsigned round = 0;
+
+    for (;;) {
+        uintptr_t w = lea_word_load_rlx(&c->word); /* relaxed: the CAS decides */
+
+        if (!(w & LEA_CHAN_LOCK) && lea_word_cas(&c->word, w, w | LEA_CHAN_LOCK)) /* CHAN */
+            return w;
+        lea_relax(&round);
+    }
+}
+
+/* --- sending and receiving --- */
+
+static struct lea_waiters *list_of(struct leat_chan *c, enum lea_chan_dir dir)
+{
+    return dir == LEA_CHAN_DIR_SEND ? &c->senders : &c->receivers;
+}
+
+/* A wait in the list has ended. By deadline or cancellation: then the list has to be left. */
+static int wait_over(struct leat_chan *c, enum lea_chan_dir dir, struct lea_waiter *waiter,
+                     enum lea_wake code)
+{
+    uintptr_t w;
+
+    if (LEA_LIKELY(code == LEA_WAKE_DONE || code == LEA_WAKE_CLOSED)) {
+        if (waiter->co)
+            lea_waiter_told(waiter);
+        return code == LEA_WAKE_DONE ? 0 : -EPIPE;
+    }
+    w = lea_chan_lock(c);
+    if (waiter->queued && !LEA_MUTATED(CHAN_WAITER_KEPT))
+        lea_waiters_del(list_of(c, dir), waiter);
+    (void)lea_chan_unlock(c, w);
+    return lea_wake_errno(code);
+}
+
+/*
+ * The channel is locked, and the attempt of a coroutine has to wait. Unlocks it, and leaves the
+ * bracket.
+ */
+INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, void *elem,
+                    int64_t until_ns, struct lea_worker *m)
+{
+    struct lea_chan_waiter me;
+    enum lea_wake code;
+    int r = 0;
+
+    if (LEA_UNLIKELY(until_ns <= 0)) {
+        (void)lea_chan_unlock(c, w);
+        lea_leave(m);
+        return -ETIMEDOUT;
+    }
+    lea_waiter_begin_co(&me.waiter, m->co);
+    lea_waiter_begin_served(&me.waiter);
+    lea_co_waits_for(m->co, c);
+    me.elem = elem;
+    lea_waiters_push_back(list_of(c, dir), &me.waiter);
+    (void)lea_chan_unlock(c, w);
+    code = lea_park_until(&m, lea_chan_reason(dir), me.waiter.ticket, until_ns, false);
+    if (LEA_LIKELY(code == LEA_WAKE_DONE))
+        lea_waiter_told(&me.waiter);
+    else
+        r = wait_over(c, dir, &me.waiter, code);
+    lea_leave(m);
+    return r;
+}
+
+static __attribute__((noinline)) int wait_send(struct leat_chan *c, uintptr_t w, void *elem,
+                                               int64_t until_ns, struct lea_worker *m)
+{
+    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m);
+}
+
+static __attribute__((noinline)) int wait_recv(struct leat_chan *c, uintptr_t w, void *elem,
+                                               int64_t until_ns, struct lea_worker *m)
+{
+    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m);
+}
+
+/*
+ * Whatever there is to be seen to, by a coroutine in a bracket, which is left. @w: 0, or the
+ * channel is locked, and this was its word.
+ */
+static __attribute__((noinline)) int all_cases(struct leat_chan *c, uintptr_t w,
+                                               enum lea_chan_dir dir, void *elem, int64_t until_ns,
+                                               struct lea_worker *m)
+{
+    struct lea_woken woken = {NULL, NULL, NULL};
+    int r;
+
+    if (!w) {
+        if (lea_asked(m))
+            m = lea_request_obey_park(m);
+        if (lea_co_cancelled(m->co)) {
+            lea_leave(m);
+            return -ECANCELED;
+        }
+        w = lea_chan_lock(c);
+    }
+    r = lea_chan_try_locked(c, w, dir, elem, &woken);
+    if (r == -EAGAIN)
+        return dir == LEA_CHAN_DIR_SEND ? wait_send(c, w, elem, until_ns, m)
+                                        : wait_recv(c, w, elem, until_ns, m);
+    (void)lea_chan_unlock(c, w);
+    lea_woken_deliver(&woken, m, m->rt);
+    lea_leave(m);
+    return r;
+}
+
+/* By a plain thread. */
+static __attribute__((noinline)) int of_thread(struct leat_chan *c, enum lea_chan_dir dir,
+                                               void *elem, int64_t until_ns)
+{
+    struct lea_runtime *rt = lea_rt_hold();
+    struct lea_woken woken = {NULL, NULL, NULL};
+    struct lea_chan_waiter me;
+    struct lea_worker *m = NULL;
+    uintptr_t w = lea_chan_lock(c);
+    int r = lea_chan_try_locked(c, w, dir, elem, &woken);
+    bool waits = r == -EAGAIN && until_ns > 0;
+
+    if (waits) {
+        lea_waiter_begin(&me.waiter, NULL);
+        me.elem = elem;
+        lea_waiters_push_back(list_of(c, dir), &me.waiter);
+    }
+    (void)lea_chan_unlock(c, w);
+    lea_woken_deliver(&woken, NULL, rt);
+    if (rt)
+        lea_rt_drop();
+    if (waits)
+        r = wait_over(c, dir, &me.waiter,
+                      lea_waiter_wait(&me.waiter, &m, lea_chan_reason(dir), until_ns, false));
+    return r;
+}
+
+/* By a plain thread, or of a channel that is NULL: nobody else uses that one. */
+static __attribute__((noinline)) int odd_wait(struct leat_chan *c, enum lea_chan_dir dir,
+                                              void *elem, int64_t until_ns)
+{
+    struct lea_worker *m = lea_enter_park();
+    struct lea_waiter waiter;
+    int r;
+
+    if (c) {
+        r = of_thread(c, dir, elem, until_ns);
+        return r == -EAGAIN ? -ETIMEDOUT : r;
+    }
+    if (m && lea_co_cancelled(m->co)) {
+        r = -ECANCELED;
+    } else {
+        lea_waiter_begin(&waiter, m);
+        r = lea_wake_errno(lea_waiter_wait(&waiter, &m, lea_chan_reason(dir), until_ns, false));
+    }
+    if (m)
+        lea_leave(m);
+    return r;
+}
+
+/*
+ * The usual way of a coroutine: nothing keeps it from going on, nobody has the channel, the element
+ * is small, and who waits on the other side has parked. It makes no call that would come back here,
+ * so it keeps little; for everything else there is all_cases(). This is worth a quarter of a
+ * rendezvous.
+ */
+INLINE bool usual(const struct lea_worker *m, const struct leat_chan *c)
+{
+    return LEA_LIKELY(!lea_asked(m) && !lea_co_cancelled(m->co) && c->small);
+}
+
+/* The first of those who wait is claimed; NULL: that is not the usual way. */
+INLINE struct lea_co *claim_first(struct lea_waiters *list, struct lea_waiter *first)
+{
+    struct lea_co *co = first->co;
+
+    if (LEA_UNLIKELY(!co || !lea_co_claim_parked(co, first->ticket, LEA_WAKE_DONE)))
+        return NULL;
+    lea_waiter_tell(first);
+    lea_waiters_drop_first(list);
+    return co;
+}
+
+static __attribute__((noinline)) int ready_and_leave(struct lea_worker *m, struct lea_co *co)
+{
+    lea_ready_parked(m, co);
+    lea_leave(m);
+    return 0;
+}
+
+static __attribute__((noinline)) int send_usual(struct leat_chan *c, void *from, int64_t until_ns,
+                                                struct lea_worker *m)
+{
+    struct lea_waiter *first;
+    uintptr_t w, next;
+    uint32_t len;
+
+    lea_tick(m);
+    if (LEA_UNLIKELY(!usual(m, c) || !lea_chan_lock_try(c, &w)))
+        return all_cases(c, 0, LEA_CHAN_DIR_SEND, from, until_ns, m);
+    if (LEA_UNLIKELY(w & LEA_CHAN_CLOSED))
+        return all_cases(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m);
+    len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
+    first = lea_waiters_first(&c->receivers);
+    if (first && !(LEA_MUTATED(CHAN_PAST_RING) && c->capacity)) {
+        void *to = lea_container(first, struct lea_chan_waiter, waiter)->elem;
+        struct lea_co *co = claim_first(&c->receivers, first);
+
+        if (LEA_UNLIKELY(!co))
+            return all_cases(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m);
+        if (LEA_LIKELY(to != NULL))
+            lea_chan_copy_small(to, from, c->elem_bytes);
+        next = w + LEA_CHAN_CHANGE;
+        if (!c->receivers.first && len == c->capacity)
+            next &= ~LEA_CHAN_SEND;
+        lea_chan_unlock_to(c, w, next);
+        return ready_and_leave(m, co);
+    }
+    if (len == c->capacity)
+        return wait_send(c, w, from, until_ns, m);
+    lea_chan_copy_small(lea_chan_tail(c, len), from, c->elem_bytes);
+    lea_u32_store_rlx(&c->len, len + 1); /* relaxed: CHAN publishes it */
+    next = (w | LEA_CHAN_RECV) + LEA_CHAN_CHANGE;
+    if (len + 1 == c->capacity)
+        next &= ~LEA_CHAN_SEND;
+    lea_chan_unlock_to(c, w, next);
+    lea_leave(m);
+    return 0;
+}
+
+int leat_chan_send(leat_chan *c, const void *elem, leat_deadline until)
+{
+    struct lea_worker *m = lea_self();
+
+    if (LEA_UNLIKELY(!c || !m))
+        return odd_wait(c, LEA_CHAN_DIR_SEND, (void *)(uintptr_t)elem, until.ns);
+    return send_usual(c, (void *)(uintptr_t)elem, until.ns, m);
+}
+
+/* Somebody waits to send. */
+static __attribute__((noinline)) int recv_from_sender(struct leat_chan *c, uintptr_t w, void *out,
+                                                      int64_t until_ns, struct lea_worker *m)
+{
+    struct lea_waiter *first = lea_waiters_first(&c->senders);
+    const void *from = lea_container(first, struct lea_chan_waiter, waiter)->elem;
+    struct lea_co *co = claim_first(&c->senders, first);
+    uint32_t len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
+    uintptr_t next = w + LEA_CHAN_CHANGE;
+
+    if (LEA_UNLIKELY(!co))
+        return all_cases(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m);
+    if (len) {
+        if (LEA_LIKELY(out != NULL))
+            lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
+        lea_chan_head_on(c);
+        lea_chan_copy_small(lea_chan_tail(c, len - 1), from, c->elem_bytes);
+    } else {
+        if (LEA_LIKELY(out != NULL))
+            lea_chan_copy_small(out, from, c->elem_bytes);
+        if (!c->senders.first)
+            next &= ~LEA_CHAN_RECV;
+    }
+    lea_chan_unlock_to(c, w, next);
+    return ready_and_leave(m, co);
+}
+
+static __attribute__((noinline)) int recv_usual(struct leat_chan *c, void *out, int64_t until_ns,
+                                                struct lea_worker *m)
+{
+    uintptr_t w, next;
+    uint32_t len;
+
+    lea_tick(m);
+    if (LEA_UNLIKELY(!usual(m, c) || !lea_chan_lock_try(c, &w)))
+        return all_cases(c, 0, LEA_CHAN_DIR_RECV, out, until_ns, m);
+    len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
+    if (c->senders.first && !(LEA_MUTATED(CHAN_REFILL) && len))
+        return recv_from_sender(c, w, out, until_ns, m);
+    if (!len)
+        return LEA_UNLIKELY(w & LEA_CHAN_CLOSED)
+                   ? all_cases(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m)
+                   : wait_recv(c, w, out, until_ns, m);
+    if (LEA_LIKELY(out != NULL))
+        lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
+    lea_chan_head_on(c);
+    lea_u32_store_rlx(&c->len, len - 1); /* relaxed: CHAN publishes it */
+    next = (w | LEA_CHAN_SEND) + LEA_CHAN_CHANGE;
+    if (len == 1)
+        next &= ~LEA_CHAN_RECV;
+    lea_chan_unlock_to(c, w, next);
+    lea_leave(m);
+    return 0;
+}
+
+int leat_chan_recv(leat_chan *c, void *out, leat_deadline until)
+{
+    struct lea_worker *m = lea_self();
+
+    if (LEA_UNLIKELY(!c || !m))
+        return odd_wait(c, LEA_CHAN_DIR_RECV, out, until.ns);
+    return recv_usual(c, out, until.ns, m);
+}
+
+INLINE int at_once(struct leat_chan *c, enum lea_chan_dir dir, void *elem)
+{
+    struct lea_woken woken = {NULL, NULL, NULL};
+    struct lea_worker *m;
+    uintptr_t w;
+    int r;
+
+    if (LEA_UNLIKELY(!c))
+        return -EAGAIN;
+    r = lea_chan_word_says(lea_word_load_acq(&c->word), dir); /* CHAN */
+    if (r < 0)
+        return r;
+    m = lea_enter();
+    if (LEA_UNLIKELY(!m))
+        return of_thread(c, dir, elem, 0);
+    w = lea_chan_lock(c);
+    r = lea_chan_try_locked(c, w, dir, elem, &woken);
+    (void)lea_chan_unlock(c, w);
+    lea_woken_deliver(&woken, m, m->rt);
+    lea_leave(m);
+    return r;
+}
+
+INLINE void check_bytes(const struct leat_chan *c, size_t bytes, const char *call)
+{
+    LEA_RIGHT(!c || bytes == c->elem_bytes, call,
+              "channel %p has elements of %u bytes, this one has %zu", (const void *)c,
+              c->elem_bytes, bytes);
+}
+
+int leat_chan_send_try(leat_chan *c, const void *elem)
+{
+    return at_once(c, LEA_CHAN_DIR_SEND, (void *)(uintptr_t)elem);
+}
+
+int leat_chan_recv_try(leat_chan *c, void *out)
+{
+    return at_once(c, LEA_CHAN_DIR_RECV, out);
+}
+
+int leat_chan_put_(leat_chan *c, const void *elem, size_t bytes, leat_deadline until)
+{
+    check_bytes(c, bytes, "leat_chan_put");
+    return leat_chan_send(c, elem, until);
+}
+
+int leat_chan_get_(leat_chan *c, void *out, size_t bytes, leat_deadline until)
+{
+    check_bytes(c, bytes, "leat_chan_get");
+    return leat_chan_recv(c, out, until);
+}
+
+int leat_chan_put_try_(leat_chan *c, const void *elem, size_t bytes)
+{
+    check_bytes(c, bytes, "leat_chan_put_try");
+    return leat_chan_send_try(c, elem);
+}
+
+int leat_chan_get_try_(leat_chan *c, void *out, size_t bytes)
+{
+    check_bytes(c, bytes, "leat_chan_get_try");
+    return leat_chan_recv_try(c, out);
+}
+
+/* --- closing --- */
+
+/* *early: those that have not parked yet, linked by `next`; to be told after the unlock. */
+static void claim_all(struct lea_waiters *waiters, struct lea_wakes *wakes,
+                      struct lea_waiter **early)
+{
+    struct lea_waiter *w;
+
+    while ((w = lea_waiters_pop(waiters))) {
+        struct lea_woken one = {NULL, NULL, NULL};
+
+        (void)lea_waiter_claim_one(w, LEA_WAKE_CLOSED, &one);
+        if (one.co)
+            lea_ready_list_add(&wakes->ready, one.co);
+        if (one.thread) {
+            one.thread->next = wakes->threads;
+            wakes->threads = one.thread;
+        }
+        if (one.early) {
+            w->next = *early;
+            *early = w;
+        }
+    }
+}
+
+static void tell_all(struct lea_waiter *early)
+{
+    while (early) {
+        struct lea_woken one = {NULL, NULL, early};
+
+        early = early->next;
+        lea_woken_deliver(&one, NULL, NULL);
+    }
+}
+
+int leat_chan_close(leat_chan *c)
+{
+    struct lea_worker *m;
+    struct lea_waiter *early = NULL;
+    struct lea_wakes wakes;
+    uintptr_t w;
+
+    if (!c)
+        return -EINVAL;
+    m = lea_enter();
+    lea_wakes_begin(&wakes, m);
+    w = lea_chan_lock(c);
+    if (!(w & LEA_CHAN_CLOSED)) {
+        claim_all(&c->receivers, &wakes, &early);
+        if (!LEA_MUTATED(CHAN_CLOSE_SENDERS))
+            claim_all(&c->senders, &wakes, &early);
+    }
+    (void)lea_chan_unlock(c, w | LEA_CHAN_CLOSED);
+    tell_all(early);
+    lea_wakes_deliver(&wakes, m);
+    if (LEA_LIKELY(m != NULL))
+        lea_leave(m);
+    return w & LEA_CHAN_CLOSED ? -EPIPE : 0;
+}
+
+/* --- making, freeing, asking --- */
+
+/* Whole lines: blocks of such sizes begin with one, in jemalloc. */
+static size_t chan_bytes(size_t elem_bytes, size_t capacity)
+{
+    return (sizeof(struct leat_chan) + elem_bytes * capacity + LEA_CACHELINE - 1) &
+           ~(size_t)(LEA_CACHELINE - 1);
+}
+
+int leat_chan_make(leat_chan **out, size_t elem_bytes, size_t capacity)
+{
+    struct lea_worker *m;
+    struct leat_chan *c;
+
+    if (!out)
+        return -EINVAL;
+    *out = NULL;
+    if (elem_bytes > LEAT_CHAN_ELEM_MAX)
+        return -EINVAL;
+    if (capacity >= UINT32_MAX || elem_bytes * capacity > RING_MAX)
+        return -ENOMEM;
+    m = lea_enter();
+    c = lea_heap_alloc(chan_bytes(elem_bytes, capacity));
+    if (LEA_LIKELY(c != NULL)) {
+        memset(c, 0, sizeof(*c));
+        c->elem_bytes = (uint32_t)elem_bytes;
+        c->capacity = (uint32_t)capacity;
+        c->small = lea_chan_is_small(elem_bytes);
+        lea_u32_store_rlx(&c->refs, 1); /* relaxed: not shared yet */
+        lea_word_store_rlx(&c->word,
+                           LEA_CHAN_CHANGE |
+                               (capacity ? LEA_CHAN_SEND : 0)); /* relaxed: as above; never 0 */
+    }
+    if (LEA_LIKELY(m != NULL))
+        lea_leave(m);
+    *out = c;
+    return c ? 0 : -ENOMEM;
+}
+
+leat_chan *leat_chan_ref(leat_chan *c)
+{
+    if (c)
+        (void)lea_u32_add(&c->refs, 1);
+    return c;
+}
+
+void leat_chan_unref(leat_chan *c)
+{
+    struct lea_worker *m;
+    uint32_t refs;
+
+    if (!c)
+        return;
+    /* the last one sees what the others did before they let go */
+    refs = lea_u32_add(&c->refs, (uint32_t)-1);
+    LEA_RIGHT(refs != 0, "leat_chan_unref", "channel %p has no reference left", (void *)c);
+    if (refs > 1)
+        return;
+    LEA_RIGHT(!(lea_word_load_acq(&c->word) & LEA_CHAN_LOCK) && !c->receivers.first &&
+                  !c->senders.first,
+              "leat_chan_unref",
+              "this is the last reference to channel %p, and somebody still uses it", (void *)c);
+    m = lea_enter();
+    lea_heap_free(c, chan_bytes(c->elem_bytes, c->capacity));
+    if (LEA_LIKELY(m != NULL))
+        lea_leave(m);
+}
+
+size_t leat_chan_len(const leat_chan *c)
+{
+    return c ? lea_u32_load_rlx(&c->len) : 0; /* relaxed: a number of one moment */
+}
+
+size_t leat_chan_cap(const leat_chan *c)
+{
+    return c ? c->capacity : 0;
+}
+
+bool leat_chan_closed(const leat_chan *c)
+{
+    return c && (lea_word_load_acq(&c->word) & LEA_CHAN_CLOSED); /* CHAN */
+}

@@ -1,0 +1,68 @@
+/*
+ * A list of ready coroutines for everybody. One is the run's: the inject queue, of those that no
+ * processor has; filled by threads without a processor, emptied in batches by every processor on
+ * its 61st turn and before it looks elsewhere. And each processor has one for what falls out of its
+ * full rings: the processor empties it as the other, thieves take from it when its rings give
+ * nothing.
+ *
+ * One lock, batches only. `n` is written under the lock and read without it: after a full fence it
+ * answers "is there anything?".
+ */
+#ifndef LEA_SCHED_INJECT_H
+#define LEA_SCHED_INJECT_H
+
+#include "base/lock.h"
+#include "co/co.h"
+#include "mem/slab.h"
+
+/*
+ * Coroutines in an array, so that moving them does not touch them: they have gone cold, or are warm
+ * elsewhere. What falls out of a ring at once is one; single ones are gathered in the last. From
+ * the run's slab, also through the processors' pools; belongs to the queue it is in.
+ */
+#ifndef LEA_BATCH_CAP
+#define LEA_BATCH_CAP 128u
+#endif
+
+struct lea_batch {
+    struct lea_batch *next;
+    uint32_t from, n; /* [from, n) are still there */
+    struct lea_co *co[LEA_BATCH_CAP];
+};
+
+struct lea_inject {
+    _Alignas(LEA_CACHELINE) struct lea_lock lock;
+    lea_u32 n;                /* over all classes */
+    uint32_t takes;           /* under the lock: batches taken, for the turn of the low classes */
+    struct lea_slab *batches; /* (k) */
+    /* under the lock; last: valid while first is not NULL */
+    struct lea_batch *first[LEA_NR_CLASSES], *last[LEA_NR_CLASSES];
+    struct lea_batch *spare; /* under the lock: an empty one, or NULL */
+    /* under the lock: while there is no memory for batches; served after them */
+    struct lea_ready_list class_list[LEA_NR_CLASSES];
+};
+
+/* @batches: slab of struct lea_batch. */
+void lea_inject_init(struct lea_inject *q, struct lea_slab *batches);
+
+/* Append a list, which is left empty. Any thread. The caller then wakes a worker (idle.h). */
+void lea_inject_push_list(struct lea_inject *q, struct lea_ready_list *list);
+void lea_inject_push(struct lea_inject *q, struct lea_co *co);
+
+/* Append a batch of one class. */
+void lea_inject_push_batch(struct lea_inject *q, unsigned prio_class, struct lea_batch *batch);
+
+/*
+ * Take up to `max` (LEA_BATCH_CAP at most) into out[], all of one class: the most urgent, and of a
+ * lower one now and then so that none starves. *empty: a batch that was emptied and is the caller's
+ * now, or NULL. Returns how many.
+ */
+uint32_t lea_inject_take(struct lea_inject *q, uint32_t max, struct lea_co **out,
+                         struct lea_batch **empty);
+
+static inline uint32_t lea_inject_len(const struct lea_inject *q)
+{
+    return lea_u32_load_acq(&q->n);
+}
+
+#endif

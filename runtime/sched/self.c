@@ -1,0 +1,60 @@
+/*
+ * The thread's own worker. Alone in its file, and never inlined, so that no compiler can keep the
+ * address of the thread-local over a switch (bracket.h). The library has no thread-locals
+ * elsewhere, outside checked builds.
+ */
+#include "sched/self.h"
+
+#include <leat/blocking.h>
+
+static _Thread_local struct lea_worker *self_worker;
+
+__attribute__((noinline)) struct lea_worker *lea_self(void)
+{
+    struct lea_worker *m = self_worker;
+
+    lea_barrier(); /* not a pure function: every call reads again */
+    return m;
+}
+
+_Thread_local uintptr_t lea_self_slot;
+
+__attribute__((noinline)) void lea_self_slot_set(uintptr_t offset)
+{
+    lea_self_slot = offset;
+}
+
+__attribute__((noinline)) uintptr_t lea_self_number(void)
+{
+    uintptr_t at = (uintptr_t)&self_worker;
+
+    __asm__ __volatile__("" : "+r"(at)); /* no constant, which the caller would take for its own */
+    return at >> 12;                     /* threads' blocks of thread-locals are pages apart */
+}
+
+/* Of a thread of the pool, which never switches stacks. */
+static _Thread_local struct lea_blocking_thread *self_blocking;
+
+__attribute__((noinline)) struct lea_blocking_thread *lea_self_blocking(void)
+{
+    return self_blocking;
+}
+
+__attribute__((noinline)) void lea_self_blocking_set(struct lea_blocking_thread *t)
+{
+    self_blocking = t;
+}
+
+__attribute__((noinline)) void lea_self_set(struct lea_worker *m)
+{
+    self_worker = m;
+}
+
+void leat_poll(void)
+{
+    const struct lea_worker *m = lea_self();
+
+    if (LEA_UNLIKELY(m && ((lea_u32_load_rlx(&m->request) & ~LEA_REQUEST_FENCE) ||
+                           (!m->proc && !m->bound)))) /* relaxed: a hint */
+        lea_request_poll();
+}

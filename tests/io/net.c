@@ -1,0 +1,748 @@
+/*
+ * Sockets of the network: addresses, listening, dialling, half-closing, resets, peers that are slow
+ * or never read, running out of descriptors, bursts beyond the backlog.
+ */
+#define _GNU_SOURCE
+#include "io/kit.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const leat_deadline soon = {0};
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    getsockopt(fd, level, name, &value, &len);
+    return value;
+}
+
+static int read_byte(int fd)
+{
+    char c = 0;
+    ssize_t n = leat_read(fd, &c, 1, leat_after(60 * LEAT_SEC));
+
+    return n == 1 ? c : n < 0 ? (int)n : 1000;
+}
+
+/* --- addresses --- */
+
+static int body_addresses(void *arg)
+{
+    static const char *const wrong[] = {
+        "",
+        ":",
+        "80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:x",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        "127.0.0.1: 80",
+        "127.0.0.1:+80",
+        "::1:80",
+        "[::1]",
+        "[::1]:",
+        "[]:80",
+        "[127.0.0.1]:80",
+        "[::1%x]:80",
+        "example.org:80",
+        "1.2.3:80",
+        "1.2.3.4.5:80",
+        "unix:",
+        "unix:@",
+        "127.0.0.1:1,127.0.0.1:2",
+        "[::1:80",
+        "localhostx:80",
+        "127.0.0.1:99999999999999999999",
+        "[00000000000000000000000000000000000000000000000000000000000000000000000000000000]:1",
+    };
+    static const char *const right[] = {"127.0.0.1:0", "localhost:0", ":0",        "0.0.0.0:0",
+                                        "[::1]:0",     "[::]:0",      "[::1%1]:0", "127.1.2.3:0"};
+    char name[64], longer[200];
+    int fd, dialled;
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (!WANT(leat_tcp_listen(wrong[i], NULL), -EINVAL))
+            fprintf(stderr, "accepted: \"%s\"\n", wrong[i]);
+    }
+    WANT(leat_tcp_listen(NULL, NULL), -EINVAL);
+    WANT(leat_tcp_dial(NULL, LEAT_FOREVER), -EINVAL);
+    WANT(leat_tcp_dial("127.0.0.1:1,", LEAT_FOREVER), -EINVAL);
+    WANT(leat_tcp_dial(",127.0.0.1:1", LEAT_FOREVER), -EINVAL);
+    WANT(leat_tcp_dial("127.0.0.1:1,x", LEAT_FOREVER), -EINVAL);
+    WANT(leat_udp_open("x", NULL), -EINVAL);
+    WANT(leat_udp_open("unix:/x", NULL), -EINVAL);
+    WANT(leat_udp_open("127.0.0.1:0", "[::1]:9"), -EINVAL);
+    WANT(leat_unix_listen("", NULL), -EINVAL);
+    WANT(leat_unix_dial(NULL, LEAT_FOREVER), -EINVAL);
+    memset(longer, 'a', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    WANT(leat_unix_listen(longer, NULL), -EINVAL);
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        fd = leat_tcp_listen(right[i], NULL);
+        /* no IPv6 here */
+        if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
+            continue;
+        if (!OK(fd >= 0))
+            fprintf(stderr, "refused: \"%s\"\n", right[i]);
+        WANT_IN(leat_port(fd), 1, 65535);
+        /* every one of them answers on its own family's local address; the wildcard on IPv4 too */
+        snprintf(name, sizeof(name), "localhost:%d,%s:%d", leat_port(fd),
+                 i == 7 ? "127.1.2.3" : "127.0.0.1", leat_port(fd));
+        dialled = leat_tcp_dial(name, leat_after(20 * LEAT_SEC));
+        if (!OK(dialled >= 0))
+            fprintf(stderr, "no answer: \"%s\" %d\n", right[i], dialled);
+        leat_close(dialled);
+        leat_close(fd);
+    }
+    return 0;
+}
+
+Test(io_net, addresses, .timeout = 20)
+{
+    kit_run(2, body_addresses, NULL);
+}
+
+/* --- listening and dialling --- */
+
+static int body_listen(void *arg)
+{
+    leat_listen_opts opts = {.backlog = 5, .reuse_port = true};
+    struct sockaddr_in peer;
+    socklen_t len = sizeof(peer);
+    char address[32], both[48];
+    int a, b, fd, got;
+    int64_t start;
+
+    (void)arg;
+    a = leat_tcp_listen("127.0.0.1:0", &opts);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", leat_port(a));
+    WANT(leat_tcp_listen(address, NULL), -EADDRINUSE);
+    b = leat_tcp_listen(address, &opts);
+    OK(b >= 0);
+    WANT(leat_close(b), 0);
+    WANT(leat_tcp_listen(address, &(leat_listen_opts){.backlog = -1}), -EINVAL);
+
+    WANT(leat_accept(a, NULL, NULL, LEAT_AT_ONCE), -ETIMEDOUT);
+    start = leat_now();
+    WANT(leat_accept(a, NULL, NULL, leat_after(10 * MS)), -ETIMEDOUT);
+    WANT_IN(kit_ms_since(start), 10, 10000);
+    fd = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
+    got = leat_accept(a, (struct sockaddr *)&peer, &len, leat_after(20 * LEAT_SEC));
+    OK(fd >= 0 && got >= 0);
+    WANT(ntohs(peer.sin_port), leat_port(fd));
+    WANT(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    WANT(option(got, IPPROTO_TCP, TCP_NODELAY), 1);
+    WANT(fcntl(got, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    WANT(fcntl(got, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    leat_close(fd);
+    leat_close(got);
+
+    /* the first does not answer, the second does */
+    snprintf(both, sizeof(both), "127.0.0.1:1,%s", address);
+    fd = leat_tcp_dial(both, leat_after(20 * LEAT_SEC));
+    OK(fd >= 0);
+    leat_close(fd);
+    leat_close(a);
+    WANT(leat_tcp_dial(address, leat_after(20 * LEAT_SEC)), -ECONNREFUSED);
+    WANT(leat_tcp_dial(address, LEAT_FOREVER), -ECONNREFUSED);
+    return 0;
+}
+
+Test(io_net, listen_accept_dial, .timeout = 20)
+{
+    kit_run_all(body_listen);
+}
+
+#define BACKLOG 1 /* then the kernel takes two */
+
+/* A listener whose backlog is full: further connections hang. `held` keeps it full. */
+static int full_listener(char address[32], int held[BACKLOG + 1])
+{
+    int listener = kit_listen(address, &(leat_listen_opts){.backlog = BACKLOG});
+
+    for (int i = 0; i <= BACKLOG; i++)
+        OK((held[i] = leat_tcp_dial(address, leat_after(20 * LEAT_SEC))) >= 0);
+    WANT(leat_tcp_dial(address, leat_after(20 * MS)), -ETIMEDOUT);
+    return listener;
+}
+
+static int connect_to(int fd, const char *address)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1))};
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return leat_connect(fd, (struct sockaddr *)&a, sizeof(a), leat_after(60 * LEAT_SEC));
+}
+
+static int body_share(void *arg)
+{
+    char hung[32], good[32], both[100];
+    int held[BACKLOG + 1], listener = full_listener(hung, held), other = kit_listen(good, NULL), fd;
+    int64_t start, span = 150 * MS;
+    leat_handle *w;
+
+    (void)arg;
+    snprintf(both, sizeof(both), "%s,%s,%s", hung, hung, good);
+    do { /* a busy machine needs longer than the third that is left */
+        span *= 2;
+        start = leat_now();
+        fd = leat_tcp_dial(both, leat_after(span));
+    } while (fd == -ETIMEDOUT && span < 20 * LEAT_SEC);
+    OK(fd >= 0);
+    /* a third each, a quarter of a second at most: the good one is reached after two */
+    WANT_IN(kit_ms_since(start), (span / 3 < 250 * MS ? span / 3 : 250 * MS) / MS * 19 / 10,
+            span / MS * 10);
+    leat_close(fd);
+    start = leat_now();
+    snprintf(both, sizeof(both), "%s,%s", good, hung);
+    fd = leat_tcp_dial(both, leat_after(10 * LEAT_SEC));
+    OK(fd >= 0);
+    leat_close(fd);
+    snprintf(both, sizeof(both), "%s,%s", hung, hung);
+    WANT(leat_tcp_dial(both, leat_after(30 * MS)), -ETIMEDOUT);
+    WANT_IN(kit_ms_since(start), 30, 10000);
+
+    /* connecting under a close and a cancel */
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    WANT(leat_adopt(fd), 0);
+    SPAWN_WAITER(w, connect_to, fd, (const char *)hung);
+    WANT(leat_write(fd, "x", 1, LEAT_FOREVER), -EBUSY);
+    WANT(leat_close(fd), 0);
+    WANT(kit_join(w), -ECANCELED);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    WANT(leat_adopt(fd), 0);
+    SPAWN_WAITER(w, connect_to, fd, (const char *)hung);
+    leat_cancel(w);
+    WANT(kit_join(w), -ECANCELED);
+    WANT(leat_close(fd), 0);
+    /* and one that succeeds, twice */
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    WANT(leat_adopt(fd), 0);
+    WANT(connect_to(fd, good), 0);
+    WANT(connect_to(fd, good), -EISCONN);
+    WANT(leat_close(fd), 0);
+    for (int i = 0; i <= BACKLOG; i++)
+        leat_close(held[i]);
+    leat_close(listener);
+    leat_close(other);
+    return 0;
+}
+
+Test(io_net, dial_shares_the_time, .timeout = 30)
+{
+    kit_run_all(body_share);
+}
+
+/* --- ends --- */
+
+static int body_half_close(void *arg)
+{
+    int fd[2];
+    char buf[8];
+
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        if (!kit_tcp_pair(fd))
+            return 0;
+        if (i % 2) {
+            WANT(leat_write(fd[0], "q", 1, soon), 1);
+            /* short: the next one expects to wait */
+            WANT(leat_read(fd[1], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 1);
+        }
+        WANT(leat_shutdown(fd[0], SHUT_WR), 0);
+        WANT(leat_read(fd[1], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 0);
+        WANT(leat_read(fd[1], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 0);
+        WANT(leat_write(fd[0], "x", 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_write(fd[1], "answer", 6, soon), 6);
+        WANT(leat_read(fd[0], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 6);
+        leat_close(fd[1]);
+        WANT(leat_read(fd[0], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 0);
+        leat_close(fd[0]);
+    }
+    return 0;
+}
+
+Test(io_net, half_close, .timeout = 20)
+{
+    kit_run_all(body_half_close);
+}
+
+static void reset(int fd)
+{
+    struct linger now = {1, 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    leat_close(fd);
+}
+
+static int body_reset(void *arg)
+{
+    char address[32];
+    int fd[2], listener, got;
+    leat_handle *w;
+
+    (void)arg;
+    if (!kit_tcp_pair(fd))
+        return 0;
+    SPAWN_WAITER(w, read_byte, fd[1]);
+    reset(fd[0]);
+    WANT(kit_join(w), -ECONNRESET);
+    WANT(leat_write(fd[1], "x", 1, LEAT_FOREVER), -EPIPE);
+    WANT(read_byte(fd[1]), 1000);
+    leat_close(fd[1]);
+    /* reset before it was accepted: the error shows on the connection, and the listener goes on */
+    listener = kit_listen(address, NULL);
+    reset(leat_tcp_dial(address, leat_after(20 * LEAT_SEC)));
+    fd[0] = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
+    WANT(leat_write(fd[0], "k", 1, soon), 1);
+    got = leat_accept(listener, NULL, NULL, leat_after(20 * LEAT_SEC));
+    OK(got >= 0);
+    if (read_byte(got) == -ECONNRESET) {
+        leat_close(got);
+        got = leat_accept(listener, NULL, NULL, leat_after(20 * LEAT_SEC));
+        WANT(read_byte(got), 'k');
+    }
+    leat_close(got);
+    leat_close(fd[0]);
+    leat_close(listener);
+    return 0;
+}
+
+Test(io_net, reset, .timeout = 20)
+{
+    kit_run_all(body_reset);
+}
+
+static int body_urgent(void *arg)
+{
+    int fd[2];
+    char buf[16];
+    int64_t start;
+
+    (void)arg;
+    /* a read stops at the mark of urgent data: short, with more behind it */
+    for (int i = 0; i < 20; i++) {
+        if (!kit_tcp_pair(fd))
+            return 0;
+        WANT(leat_write(fd[0], "a", 1, soon), 1);
+        WANT(read_byte(fd[1]), 'a');
+        if (i % 2)
+            WANT(leat_read(fd[1], buf, 1, leat_after(MS)), -ETIMEDOUT);
+        WANT(leat_write(fd[0], "bc", 2, soon), 2);
+        WANT(send(fd[0], "!", 1, MSG_OOB), 1);
+        WANT(leat_write(fd[0], "de", 2, soon), 2);
+        if (i % 4 < 2)
+            leat_sleep(2 * MS);
+        start = leat_now();
+        WANT(leat_read(fd[1], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 2);
+        WANT(leat_read(fd[1], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 2);
+        WANT(buf[0], 'd');
+        WANT_IN(kit_ms_since(start), 0, 15000); /* not by the last try before the deadline */
+        leat_close(fd[0]);
+        leat_close(fd[1]);
+    }
+    return 0;
+}
+
+Test(io_net, urgent_data, .timeout = 30)
+{
+    kit_run_all(body_urgent);
+}
+
+/* --- slow peers --- */
+
+static int drip(int fd)
+{
+    for (;;) {
+        int r = leat_write(fd, "x", 1, LEAT_FOREVER) == 1 ? leat_sleep(MS) : -EPIPE;
+
+        if (r < 0)
+            return r;
+    }
+}
+
+static int ping_pong(int a, int b)
+{
+    for (int i = 0; i < 200; i++) {
+        WANT(leat_write(a, "p", 1, leat_after(20 * LEAT_SEC)), 1);
+        WANT(read_byte(b), 'p');
+        leat_sleep(MS / 4);
+    }
+    return 0;
+}
+
+static int flood(int fd, int64_t span)
+{
+    size_t bytes = (size_t)32 << 20;
+    char *p = calloc(1, bytes);
+    ssize_t n = leat_write_all(fd, p, bytes, leat_after(span));
+
+    free(p);
+    return (int)n;
+}
+
+static int body_slow(void *arg)
+{
+    int slow[2], deaf[2], good[2];
+    char buf[4096];
+    leat_handle *dripper, *flooder, *ponger;
+    int64_t start = leat_now();
+
+    (void)arg;
+    if (!kit_tcp_pair(slow) || !kit_tcp_pair(deaf) || !kit_tcp_pair(good))
+        return 0;
+    SPAWN(dripper, drip, slow[0]);
+    SPAWN(flooder, flood, deaf[0], 60 * MS); /* zero window */
+    SPAWN(ponger, ping_pong, good[0], good[1]);
+    WANT(leat_read_full(slow[1], buf, sizeof(buf), leat_after(60 * MS)), -ETIMEDOUT);
+    WANT(kit_join(flooder), -ETIMEDOUT);
+    WANT_IN(kit_ms_since(start), 60, 20000);
+    WANT(kit_join(ponger), 0);
+    leat_close(slow[1]);
+    WANT_IN(kit_join(dripper), -EPIPE, -EPIPE);
+    leat_close(slow[0]);
+    for (int i = 0; i < 2; i++) {
+        leat_close(deaf[i]);
+        leat_close(good[i]);
+    }
+    return 0;
+}
+
+/* Goal: fault 25, and the zero window of 26. */
+Test(io_net, slow_peers_meet_their_deadlines, .timeout = 30)
+{
+    kit_run_all(body_slow);
+}
+
+/* --- descriptors run out --- */
+
+/*
+ * How often something is tried that a busy machine may make too slow. What is wrong fails each
+ * time.
+ */
+#define TRIES 20
+
+static struct rlimit descriptors;
+
+static void descriptors_end(rlim_t n)
+{
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){n, descriptors.rlim_max});
+}
+
+static void descriptors_again(void)
+{
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+}
+
+/* So many accepts that find no descriptor: how long they are held. */
+static int64_t held_ms(int listener, int n, leat_deadline until)
+{
+    int64_t start = leat_now();
+
+    while (n-- > 0)
+        WANT(leat_accept(listener, NULL, NULL, until), -EMFILE);
+    return kit_ms_since(start);
+}
+
+static void accept_and_close(int listener, int dialled)
+{
+    int got = leat_accept(listener, NULL, NULL, leat_after(20 * LEAT_SEC));
+
+    OK(got >= 0);
+    leat_close(got);
+    leat_close(dialled);
+}
+
+static int body_emfile(void *arg)
+{
+    char address[32];
+    int listener = kit_listen(address, NULL), fd[3], n = 0, hog[64];
+    int64_t ms;
+
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        fd[i] = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
+    descriptors_end((rlim_t)fd[2] + 1);
+    for (int look = 0; look < 5;
+         look++) { /* the runtime may give one back that it had for a moment */
+        while (n < 62 && (hog[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+            n++;
+        usleep(2000);
+    }
+    WANT(leat_pipe(hog + n), -EMFILE);
+    WANT(leat_signal_open(LEAT_SIG(SIGUSR1)), -EMFILE);
+    WANT(leat_tcp_dial(address, LEAT_FOREVER), -EMFILE);
+    /* 5 + 10 + 20 + 40 ms, then 80 + 100 + 100 */
+    WANT_IN(held_ms(listener, 4, LEAT_FOREVER), 75, 10000);
+    WANT_IN(held_ms(listener, 3, LEAT_FOREVER), 280, 10000);
+    /* no longer than its deadline */
+    for (int i = 0; i < TRIES; i++)
+        if ((ms = held_ms(listener, 1, leat_after(5 * MS))) < 90)
+            break;
+    WANT_IN(ms, 5, 90);
+    descriptors_again();
+    for (int i = 0; i < 3; i++)
+        accept_and_close(listener, fd[i]); /* nobody was lost */
+    /* and the count of failures has begun anew */
+    for (int i = 0; i < TRIES; i++) {
+        fd[0] = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
+        descriptors_end(3);
+        ms = held_ms(listener, 1, LEAT_FOREVER);
+        descriptors_again();
+        accept_and_close(listener, fd[0]);
+        if (ms < 90)
+            break;
+    }
+    WANT_IN(ms, 5, 90);
+    leat_close(listener);
+    for (int i = 0; i < n; i++)
+        close(hog[i]);
+    return 0;
+}
+
+/* Close and cancel reach whoever is held for 100 ms. False: the machine was too slow to tell. */
+static bool held_and_ended(bool by_close)
+{
+    char address[32];
+    int listener = kit_listen(address, NULL),
+        fd = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
+    leat_handle *w;
+    int64_t start, ms;
+    long r;
+
+    descriptors_end(3);
+    (void)held_ms(listener, 5, LEAT_FOREVER);
+    SPAWN_WAITER(w, leat_accept, listener, NULL, NULL, LEAT_FOREVER);
+    start = leat_now();
+    if (by_close)
+        WANT(leat_close(listener), 0);
+    else
+        leat_cancel(w);
+    r = kit_join(w);
+    ms = kit_ms_since(start);
+    descriptors_again();
+    if (!by_close)
+        leat_close(listener);
+    leat_close(fd);
+    return (r == -EMFILE ? false : WANT(r, -ECANCELED)) && ms < 60;
+}
+
+static int body_held(void *arg)
+{
+    (void)arg;
+    for (int by_close = 0; by_close < 2; by_close++) {
+        bool ended = false;
+
+        for (int i = 0; i < TRIES && !ended; i++)
+            ended = held_and_ended(by_close);
+        OK(ended);
+    }
+    return 0;
+}
+
+/* Goal: fault 4, no spinning, and the error is visible. */
+Test(io_net, descriptors_run_out, .timeout = 60)
+{
+    getrlimit(RLIMIT_NOFILE, &descriptors);
+    kit_run_all(body_emfile);
+    kit_run_all(body_held);
+}
+
+/* --- bursts --- */
+
+#define BURST 60
+/*
+ * The kernel has everybody beyond the backlog try again at the same instant, after 1 s, 3 s, 6 s
+ * and so on, and takes as many as fit into the backlog each time. So two rounds and a bit.
+ */
+#define BURST_TCP 20
+#define BURST_LONG leat_after(100 * LEAT_SEC) /* also after the sixth try, at 31 s */
+
+static int dial_and_say(const char *address, int i)
+{
+    int fd = leat_tcp_dial(address, BURST_LONG);
+    char c = (char)i, back = 0;
+
+    if (fd < 0)
+        return fd;
+    if (leat_write_all(fd, &c, 1, BURST_LONG) != 1 || leat_read(fd, &back, 1, BURST_LONG) != 1)
+        back = (char)(c + 1);
+    leat_close(fd);
+    return back == c ? 0 : -EIO;
+}
+
+static void answer(int fd)
+{
+    char c;
+
+    if (leat_read(fd, &c, 1, BURST_LONG) == 1)
+        WANT(leat_write_all(fd, &c, 1, BURST_LONG), 1);
+    leat_close(fd);
+}
+
+static int accept_many(int listener, int wanted)
+{
+    int n = 0, fd;
+
+    leat_sleep(3 * MS); /* let the backlog overflow first */
+    while (n < wanted && (fd = leat_accept(listener, NULL, NULL, BURST_LONG)) >= 0) {
+        OK(go(answer, fd) == 0);
+        n++;
+    }
+    return n;
+}
+
+static void burst(int listener, const char *address, int n)
+{
+    leat_handle *acceptor, *dialer[BURST];
+
+    for (int i = 0; i < n; i++)
+        SPAWN(dialer[i], dial_and_say, address, i);
+    SPAWN(acceptor, accept_many, listener, n);
+    for (int i = 0; i < n; i++)
+        WANT(kit_join(dialer[i]), 0);
+    WANT(kit_join(acceptor), n);
+    leat_close(listener);
+}
+
+static int body_burst_unix(void *arg)
+{
+    char address[64];
+    int listener;
+
+    (void)arg;
+    snprintf(address, sizeof(address), "unix:@leat-test-burst-%d", (int)getpid());
+    listener = leat_unix_listen(address + 5, &(leat_listen_opts){.backlog = 2});
+    WANT(leat_port(listener), -EAFNOSUPPORT);
+    burst(listener, address, BURST);
+    return 0;
+}
+
+Test(io_net, burst_beyond_a_unix_backlog, .timeout = 60)
+{
+    kit_run_all(body_burst_unix);
+}
+
+static int body_burst_tcp(void *arg)
+{
+    char address[32];
+    int listener = kit_listen(address, &(leat_listen_opts){.backlog = 8});
+
+    (void)arg;
+    burst(listener, address, BURST_TCP);
+    return 0;
+}
+
+/* Goal: fault 27. (The kernel sends a lost connection attempt again after a second.) */
+Test(io_net, burst_beyond_a_tcp_backlog, .timeout = 90)
+{
+    kit_run_all(body_burst_tcp);
+}
+
+/* --- unix and UDP --- */
+
+static int body_unix(void *arg)
+{
+    char path[64], uri[80];
+    int listener, fd, got;
+
+    (void)arg;
+    snprintf(path, sizeof(path), "/tmp/leat-test-unix-%d", (int)getpid());
+    snprintf(uri, sizeof(uri), "unix:%s", path);
+    unlink(path);
+    WANT(leat_unix_dial(path, LEAT_FOREVER), -ENOENT);
+    listener = leat_unix_listen(path, NULL);
+    OK(listener >= 0);
+    WANT(leat_unix_listen(path, NULL), -EADDRINUSE);
+    WANT(leat_tcp_listen(uri, NULL), -EADDRINUSE);
+    fd = leat_tcp_dial(uri, leat_after(20 * LEAT_SEC));
+    got = leat_accept(listener, NULL, NULL, leat_after(20 * LEAT_SEC));
+    WANT(leat_write(got, "u", 1, soon), 1);
+    WANT(read_byte(fd), 'u');
+    leat_close(fd);
+    leat_close(got);
+    leat_close(listener);
+    WANT(leat_unix_dial(path, LEAT_FOREVER), -ECONNREFUSED);
+    listener = leat_tcp_listen(uri, NULL); /* the file is stale */
+    OK(listener >= 0);
+    leat_close(listener);
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    close(fd);
+    WANT(leat_unix_listen(path, NULL), -EADDRINUSE); /* a file, not a socket: left alone */
+    WANT(access(path, F_OK), 0);
+    unlink(path);
+    return 0;
+}
+
+Test(io_net, unix_sockets, .timeout = 20)
+{
+    kit_run(1, body_unix, NULL);
+    kit_run(2, body_unix, NULL);
+}
+
+static int body_udp(void *arg)
+{
+    char buf[64], address[32];
+    int server = leat_udp_open("127.0.0.1:0", NULL), client, any;
+    struct sockaddr_in from;
+    struct iovec one = {buf, sizeof(buf)};
+    struct msghdr msg = {
+        .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &one, .msg_iovlen = 1};
+    leat_handle *w;
+
+    (void)arg;
+    snprintf(address, sizeof(address), "127.0.0.1:%d", leat_port(server));
+    client = leat_udp_open(NULL, address);
+    OK(server >= 0 && client >= 0);
+    /* several wait: each read takes one, though each is short */
+    WANT(leat_write(client, "one", 3, soon), 3);
+    WANT(leat_write(client, "", 0, soon), 0);
+    WANT(leat_write(client, "three", 5, soon), 5);
+    WANT(leat_recvmsg(server, &msg, 0, leat_after(20 * LEAT_SEC)), 3);
+    WANT(leat_recvmsg(server, &msg, 0, leat_after(20 * LEAT_SEC)), 0);
+    WANT(leat_recvmsg(server, &msg, 0, leat_after(20 * LEAT_SEC)), 5);
+    WANT(ntohs(from.sin_port), leat_port(client));
+    WANT(leat_recvmsg(server, &msg, 0, leat_after(MS)), -ETIMEDOUT);
+    SPAWN_WAITER(w, read_byte, client);
+    one.iov_base = (void *)"r";
+    one.iov_len = 1;
+    WANT(leat_sendmsg(server, &msg, 0, soon), 1);
+    WANT(kit_join(w), 'r');
+    any = leat_udp_open(":0", NULL);
+    OK(any >= 0);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", leat_port(any));
+    leat_close(client);
+    client = leat_udp_open(NULL, address);
+    WANT(leat_write(client, "a", 1, soon), 1);
+    WANT(read_byte(any), 'a');
+    leat_close(any);
+    any = leat_udp_open(NULL, NULL);
+    OK(any >= 0);
+    /* nobody is there: the next call hears of it */
+    WANT(leat_write(client, "x", 1, soon), 1);
+    WANT(leat_read(client, buf, 1, leat_after(20 * LEAT_SEC)), -ECONNREFUSED);
+    leat_close(any);
+    leat_close(client);
+    leat_close(server);
+    return 0;
+}
+
+Test(io_net, udp, .timeout = 20)
+{
+    kit_run_all(body_udp);
+}

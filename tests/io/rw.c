@@ -1,0 +1,625 @@
+/*
+ * Reading and writing what leat has opened: results, ends, deadlines, who may be inside, closing
+ * and cancelling under a waiter.
+ */
+#define _GNU_SOURCE
+#include "io/kit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const leat_deadline soon = {0};
+
+static int read_byte(int fd)
+{
+    char c = 0;
+    ssize_t n = leat_read(fd, &c, 1, leat_after(60 * LEAT_SEC));
+
+    return n == 1 ? c : n < 0 ? (int)n : 1000;
+}
+
+/* --- bytes --- */
+
+#define BULK ((size_t)1 << 20)
+
+static long send_bulk(int fd)
+{
+    unsigned char *p = malloc(BULK);
+    ssize_t n;
+
+    for (size_t i = 0; i < BULK; i++)
+        p[i] = (unsigned char)(i * 31 >> 3);
+    n = leat_write_all(fd, p, BULK, leat_after(20 * LEAT_SEC));
+    free(p);
+    return n;
+}
+
+static void move_bulk(int from, int to)
+{
+    unsigned char *p = malloc(BULK);
+    leat_handle *sender;
+    size_t wrong = 0;
+
+    SPAWN(sender, send_bulk, from);
+    WANT(leat_read_full(to, p, BULK, leat_after(20 * LEAT_SEC)), BULK);
+    WANT(kit_join(sender), BULK);
+    for (size_t i = 0; i < BULK; i++)
+        wrong += p[i] != (unsigned char)(i * 31 >> 3);
+    WANT(wrong, 0);
+    free(p);
+}
+
+static int body_bytes(void *arg)
+{
+    int pair[2], tcp[2], ends[2];
+    char buf[16];
+
+    (void)arg;
+    WANT(leat_pipe(ends), 0);
+    WANT(leat_socketpair(SOCK_STREAM, pair), 0);
+    if (!kit_tcp_pair(tcp))
+        return 0;
+    WANT(leat_write(ends[1], "abc", 3, soon), 3);
+    WANT(leat_read(ends[0], buf, sizeof(buf), soon), 3);
+    WANT(memcmp(buf, "abc", 3), 0);
+    move_bulk(ends[1], ends[0]);
+    move_bulk(pair[0], pair[1]);
+    move_bulk(pair[1], pair[0]);
+    move_bulk(tcp[0], tcp[1]);
+    move_bulk(tcp[1], tcp[0]);
+    WANT(leat_read(tcp[0], buf, 0, soon), 0);
+    WANT(leat_write(tcp[0], buf, 0, soon), 0);
+    WANT(leat_write_all(tcp[0], buf, 0, soon), 0);
+    WANT(leat_read_full(tcp[0], buf, 0, soon), 0);
+
+    /* the file ends early, then at once */
+    WANT(leat_write_all(ends[1], "xyz", 3, soon), 3);
+    WANT(leat_close(ends[1]), 0);
+    WANT(leat_read_full(ends[0], buf, sizeof(buf), soon), 3);
+    WANT(leat_read_full(ends[0], buf, sizeof(buf), soon), 0);
+    WANT(leat_close(ends[0]), 0);
+    for (int i = 0; i < 2; i++) {
+        leat_close(pair[i]);
+        leat_close(tcp[i]);
+    }
+    return 0;
+}
+
+/*
+ * Goal: what goes in comes out, on pipes, unix and TCP sockets, in both directions, with more than
+ * any buffer holds.
+ */
+Test(io_rw, bytes_arrive, .timeout = 60)
+{
+    kit_run_all(body_bytes);
+}
+
+static int body_pieces(void *arg)
+{
+    int fd[2], pass[2], got = -1;
+    char a[3], b[5], c[8], room[64];
+    int64_t start;
+    struct iovec out[3] = {{(void *)"abc", 3}, {NULL, 0}, {(void *)"defgh", 5}};
+    struct iovec in[2] = {{a, sizeof(a)}, {b, sizeof(b)}};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {{0}};
+    struct msghdr msg = {.msg_iov = out,
+                         .msg_iovlen = 3,
+                         .msg_control = control.room,
+                         .msg_controllen = sizeof(control.room)};
+    struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
+
+    (void)arg;
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    WANT(leat_pipe(pass), 0);
+    WANT(leat_writev(fd[0], out, 3, soon), 8);
+    WANT(leat_readv(fd[1], in, 2, soon), 8);
+    WANT(memcmp(a, "abc", 3), 0);
+    WANT(memcmp(b, "defgh", 5), 0);
+    WANT(leat_readv(fd[1], in, 0, soon), -EINVAL);
+    WANT(leat_readv(fd[1], in, 1025, soon), -EINVAL);
+    WANT(leat_writev(fd[1], out, -1, soon), -EINVAL);
+    WANT(leat_readv(fd[1], &out[1], 1, soon), 0);
+    WANT(leat_writev(pass[1], out, 3, soon), 8);
+    WANT(leat_readv(pass[0], in, 2, soon), 8);
+
+    /* a descriptor travels */
+    cm->cmsg_level = SOL_SOCKET;
+    cm->cmsg_type = SCM_RIGHTS;
+    cm->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(cm), &pass[1], sizeof(int));
+    WANT(leat_sendmsg(fd[0], &msg, MSG_DONTWAIT, soon), 8);
+    memset(&control, 0, sizeof(control));
+    msg.msg_iov = &(struct iovec){c, sizeof(c)};
+    msg.msg_iovlen = 1;
+    WANT(leat_recvmsg(fd[1], &msg, 0, leat_after(20 * LEAT_SEC)), 8);
+    cm = CMSG_FIRSTHDR(&msg);
+    if (OK(cm != NULL)) {
+        memcpy(&got, CMSG_DATA(cm), sizeof(int));
+        WANT(leat_adopt(got), 0);
+        WANT(leat_write(got, "!", 1, soon), 1);
+        WANT(read_byte(pass[0]), '!');
+        leat_close(got);
+    }
+    WANT(leat_recvmsg(fd[1], &msg, 0, soon), -ETIMEDOUT);
+
+    /* a read of a unix socket stops where a descriptor was passed: short, with more behind it */
+    msg.msg_iov = out;
+    msg.msg_iovlen = 3;
+    msg.msg_controllen = sizeof(control.room);
+    cm = CMSG_FIRSTHDR(&msg);
+    memcpy(CMSG_DATA(cm), &pass[1], sizeof(int));
+    WANT(leat_read(fd[1], c, 1, leat_after(MS)), -ETIMEDOUT);
+    WANT(leat_sendmsg(fd[0], &msg, 0, soon), 8);
+    WANT(leat_sendmsg(fd[0], &msg, 0, soon), 8);
+    leat_sleep(2 * MS);
+    start = leat_now();
+    WANT(leat_read(fd[1], room, sizeof(room), leat_after(30 * LEAT_SEC)), 8);
+    WANT(leat_read(fd[1], room, sizeof(room), leat_after(30 * LEAT_SEC)), 8);
+    WANT_IN(kit_ms_since(start), 0, 25000); /* not by the last try before the deadline */
+    msg = (struct msghdr){.msg_iov = &(struct iovec){c, sizeof(c)}, .msg_iovlen = 1};
+    WANT(leat_recvmsg(pass[0], &msg, 0, soon), -ENOTSOCK);
+    for (int i = 0; i < 2; i++) {
+        leat_close(fd[i]);
+        leat_close(pass[i]);
+    }
+    return 0;
+}
+
+Test(io_rw, pieces_and_messages, .timeout = 60)
+{
+    kit_run_all(body_pieces);
+}
+
+/* --- ends --- */
+
+static int body_epipe(void *arg)
+{
+    int ends[2], pair[2];
+    struct iovec one = {(void *)"x", 1};
+    struct msghdr msg = {.msg_iov = &one, .msg_iovlen = 1};
+
+    (void)arg;
+    WANT(leat_pipe(ends), 0);
+    WANT(leat_socketpair(SOCK_STREAM, pair), 0);
+    leat_close(ends[0]);
+    leat_close(pair[0]);
+    for (int i = 0; i < 3; i++) {
+        WANT(leat_write(ends[1], "x", 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_writev(ends[1], &one, 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_write_all(pair[1], "x", 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_writev(pair[1], &one, 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_sendmsg(pair[1], &msg, 0, LEAT_FOREVER), -EPIPE);
+    }
+    leat_close(ends[1]);
+    leat_close(pair[1]);
+    /* descriptors of others */
+    if (OK(pipe(ends) == 0) && OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0)) {
+        close(ends[0]);
+        close(pair[0]);
+        WANT(leat_write(ends[1], "x", 1, LEAT_FOREVER), -EPIPE);
+        WANT(leat_write(pair[1], "x", 1, LEAT_FOREVER), -EPIPE);
+        leat_close(ends[1]);
+        close(pair[1]);
+    }
+    {
+        sigset_t pending, none;
+
+        /* what is pending would strike when the mask is lifted */
+        sigpending(&pending);
+        WANT(sigismember(&pending, SIGPIPE), 0);
+        sigemptyset(&none);
+        sigaddset(&none, SIGPIPE);
+        pthread_sigmask(SIG_UNBLOCK, &none, NULL);
+        pthread_sigmask(SIG_BLOCK, &none, NULL);
+    }
+    return 0;
+}
+
+/*
+ * Goal: fault 17, a write to a closed peer is -EPIPE and never a signal, though SIGPIPE has its
+ * default action here.
+ */
+Test(io_rw, closed_peer_is_epipe_and_no_signal, .timeout = 20)
+{
+    signal(SIGPIPE, SIG_DFL);
+    kit_run_all(body_epipe);
+}
+
+/* --- deadlines --- */
+
+static int body_deadlines(void *arg)
+{
+    int fd[2];
+    char buf[64];
+    int64_t start;
+
+    (void)arg;
+    if (!kit_tcp_pair(fd))
+        return 0;
+    WANT(leat_read(fd[0], buf, sizeof(buf), LEAT_AT_ONCE), -ETIMEDOUT);
+    WANT(leat_read(fd[0], buf, sizeof(buf), leat_after(-5)), -ETIMEDOUT);
+    WANT(leat_read(fd[0], buf, sizeof(buf), leat_at(INT64_MIN)), -ETIMEDOUT);
+    start = leat_now();
+    WANT(leat_read(fd[0], buf, sizeof(buf), leat_after(20 * MS)), -ETIMEDOUT);
+    WANT_IN(kit_ms_since(start), 20, 15000);
+    /*
+     * after a short read the next one is expected to wait: what has come meanwhile is taken all the
+     * same, however late it is
+     */
+    for (int i = 0; i < 50; i++) {
+        leat_deadline past = i % 2 ? LEAT_AT_ONCE : leat_at(leat_now() - 1);
+
+        WANT(leat_write(fd[1], "abc", 3, soon), 3);
+        WANT(leat_read(fd[0], buf, sizeof(buf), leat_after(20 * LEAT_SEC)), 3);
+        WANT(leat_write(fd[1], "de", 2, soon), 2);
+        if (i % 3 == 0)
+            leat_sleep(MS);
+        WANT(leat_read(fd[0], buf, sizeof(buf), past), 2);
+    }
+    /* a peer that never reads */
+    start = leat_now();
+    memset(buf, 0, sizeof(buf));
+    {
+        size_t bytes = (size_t)32 << 20;
+        char *p = calloc(1, bytes);
+        ssize_t n;
+
+        WANT(leat_write_all(fd[0], p, bytes, leat_after(50 * MS)), -ETIMEDOUT);
+        WANT_IN(kit_ms_since(start), 50, 15000);
+        /* the kernel moves some on by itself */
+        while ((n = leat_write(fd[0], p, bytes, LEAT_AT_ONCE)) > 0)
+            leat_sleep(MS);
+        WANT(n, -ETIMEDOUT);
+        free(p);
+    }
+    leat_close(fd[0]);
+    leat_close(fd[1]);
+    return 0;
+}
+
+Test(io_rw, deadlines_hold, .timeout = 30)
+{
+    kit_run_all(body_deadlines);
+}
+
+/* --- who may be inside --- */
+
+static int body_busy(void *arg)
+{
+    int fd[2];
+    char c;
+    leat_handle *reader, *poller;
+
+    (void)arg;
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    SPAWN_WAITER(reader, read_byte, fd[0]);
+    WANT(leat_read(fd[0], &c, 1, LEAT_FOREVER), -EBUSY);
+    WANT(leat_poll_fd(fd[0], LEAT_POLLIN, LEAT_FOREVER), -EBUSY);
+    WANT(leat_poll_fd(fd[0], LEAT_POLLIN | LEAT_POLLOUT, LEAT_FOREVER), -EBUSY);
+    WANT(leat_poll_fd(fd[0], LEAT_POLLOUT, LEAT_FOREVER), LEAT_POLLOUT);
+    WANT(leat_write(fd[0], "w", 1, soon), 1);
+    WANT(leat_write(fd[1], "r", 1, soon), 1);
+    WANT(kit_join(reader), 'r');
+    SPAWN_WAITER(poller, leat_poll_fd, fd[0], LEAT_POLLIN, leat_after(60 * LEAT_SEC));
+    WANT(leat_read(fd[0], &c, 1, LEAT_FOREVER), -EBUSY);
+    WANT(leat_write(fd[1], "r", 1, soon), 1);
+    WANT(kit_join(poller), LEAT_POLLIN);
+    WANT(read_byte(fd[0]), 'r');
+    leat_close(fd[0]);
+    leat_close(fd[1]);
+    return 0;
+}
+
+/* Goal: fault 11, the second reader gets -EBUSY, and a writer beside a reader works. */
+Test(io_rw, second_reader_is_refused, .timeout = 20)
+{
+    kit_run_all(body_busy);
+}
+
+static int body_bad(void *arg)
+{
+    int fd[2], null, spare = kit_spare();
+    char c = 0;
+
+    (void)arg;
+    WANT(leat_read(-1, &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_write(-1000, &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_read(INT32_MAX, &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_read(999, &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_write(999, &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_accept(999, NULL, NULL, LEAT_FOREVER), -EBADF);
+    WANT(leat_poll_fd(999, LEAT_POLLIN, LEAT_FOREVER), -EBADF);
+    WANT(leat_poll_fd(999, LEAT_POLLIN | LEAT_POLLOUT, LEAT_FOREVER), -EBADF);
+    WANT(leat_poll_fd(0, 0, LEAT_FOREVER), -EINVAL);
+    WANT(leat_signal_wait(999, LEAT_FOREVER), -EBADF);
+    WANT(leat_close(-1), -EBADF);
+    WANT(leat_close(999), -EBADF);
+    WANT(leat_close(INT32_MAX), -EBADF);
+    WANT(leat_adopt(-1), -EBADF);
+    WANT(leat_adopt(999), -EBADF);
+    WANT(leat_port(999), -EBADF);
+    WANT(leat_shutdown(999, SHUT_WR), -EBADF);
+    WANT(leat_pipe(fd), 0);
+    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(spare);
+    WANT(leat_close(fd[0]), 0);
+    WANT(leat_close(fd[0]), -EBADF);
+    WANT(leat_read(fd[0], &c, 1, LEAT_FOREVER), -EBADF);
+    WANT(leat_close(fd[1]), 0);
+    /* a plain descriptor is closed too, and its number is then nobody's */
+    WANT(leat_close(null), 0);
+    OK(kit_is_closed(null));
+    WANT(leat_close(null), -EBADF);
+    return 0;
+}
+
+/* Goal: fault 9. */
+Test(io_rw, bad_descriptors, .timeout = 20)
+{
+    kit_run_all(body_bad);
+}
+
+Test(io_rw, plain_threads_and_no_run, .timeout = 20)
+{
+    int fd[2] = {-1, -1}, r;
+    char c;
+
+    r = (int)leat_read(0, &c, 1, LEAT_FOREVER);
+    cr_expect(eq(int, r, -EPERM));
+    r = (int)leat_write_all(1, "", 0, LEAT_FOREVER);
+    cr_expect(eq(int, r, -EPERM));
+    r = leat_poll_fd(0, LEAT_POLLIN, LEAT_FOREVER);
+    cr_expect(eq(int, r, -EPERM));
+    r = leat_accept(0, NULL, NULL, LEAT_FOREVER);
+    cr_expect(eq(int, r, -EPERM));
+    r = leat_tcp_dial("127.0.0.1:1", LEAT_FOREVER);
+    cr_expect(eq(int, r, -EPERM));
+    r = leat_pipe(fd);
+    cr_expect(eq(int, r, -ESHUTDOWN));
+    r = leat_tcp_listen("127.0.0.1:0", NULL);
+    cr_expect(eq(int, r, -ESHUTDOWN));
+    r = leat_signal_open(LEAT_SIG(SIGUSR1));
+    cr_expect(eq(int, r, -ESHUTDOWN));
+    cr_assert(eq(int, pipe(fd), 0));
+    r = leat_adopt(fd[0]);
+    cr_expect(eq(int, r, -ESHUTDOWN));
+    r = leat_close(fd[0]);
+    cr_expect(eq(int, r, 0));
+    r = leat_close(fd[0]);
+    cr_expect(eq(int, r, -EBADF));
+    close(fd[1]);
+}
+
+/* --- closing and cancelling under a waiter --- */
+
+static int poll_both(int fd)
+{
+    return leat_poll_fd(fd, LEAT_POLLIN | LEAT_POLLOUT, LEAT_FOREVER);
+}
+
+static int accept_one(int fd)
+{
+    return leat_accept(fd, NULL, NULL, LEAT_FOREVER);
+}
+
+static int signal_one(int fd)
+{
+    return leat_signal_wait(fd, LEAT_FOREVER);
+}
+
+static int fill(int fd)
+{
+    char buf[4096] = {0};
+    ssize_t n;
+
+    do
+        n = leat_write_all(fd, buf, sizeof(buf), LEAT_FOREVER);
+    while (n > 0);
+    return (int)n;
+}
+
+/*
+ * The number of a closed descriptor is not handed out while somebody is inside: the waiter waits.
+ */
+static void close_under(leat_handle *waiter, int fd)
+{
+    int other;
+
+    WANT(leat_close(fd), 0);
+    if (leat_nr_procs() == 1) { /* else the waiter may be out already */
+        other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        OK(other != fd);
+        close(other);
+        WANT(leat_close(fd), -EBADF);
+        WANT(leat_write(fd, "x", 1, soon), -EBADF);
+    }
+    WANT(kit_join(waiter), -ECANCELED);
+    OK(kit_is_closed(fd));
+}
+
+static int body_close(void *arg)
+{
+    char address[32];
+    leat_handle *w, *v;
+    int fd[2];
+
+    (void)arg;
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    SPAWN_WAITER(w, read_byte, fd[0]);
+    close_under(w, fd[0]);
+    leat_close(fd[1]);
+    WANT(leat_pipe(fd), 0);
+    SPAWN_WAITER(w, fill, fd[1]);
+    close_under(w, fd[1]);
+    leat_close(fd[0]);
+    /* two at once */
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    SPAWN_WAITER(w, read_byte, fd[0]);
+    SPAWN_WAITER(v, fill, fd[0]);
+    WANT(leat_close(fd[0]), 0);
+    WANT(kit_join(v), -ECANCELED);
+    WANT(kit_join(w), -ECANCELED);
+    OK(kit_is_closed(fd[0]));
+    leat_close(fd[1]);
+    /* poll of both directions, neither of which is ready */
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    {
+        static char big[65536]; /* not on a coroutine's stack */
+
+        while (leat_write(fd[0], big, sizeof(big), LEAT_AT_ONCE) > 0)
+            ;
+    }
+    SPAWN_WAITER(w, poll_both, fd[0]);
+    close_under(w, fd[0]);
+    leat_close(fd[1]);
+    fd[0] = kit_listen(address, NULL);
+    SPAWN_WAITER(w, accept_one, fd[0]);
+    close_under(w, fd[0]);
+    fd[0] = leat_signal_open(LEAT_SIG(SIGUSR2));
+    SPAWN_WAITER(w, signal_one, fd[0]);
+    close_under(w, fd[0]);
+    /* a descriptor of others */
+    if (OK(pipe(fd) == 0)) {
+        SPAWN_WAITER(w, read_byte, fd[0]);
+        close_under(w, fd[0]);
+        close(fd[1]);
+    }
+    return 0;
+}
+
+/* Goal: fault 8. */
+Test(io_rw, close_wakes_waiters, .timeout = 20)
+{
+    kit_run_all(body_close);
+}
+
+static int read_twice(int fd)
+{
+    char c;
+    int first = read_byte(fd);
+
+    /* cancelled is cancelled: also what could succeed at once */
+    WANT(leat_read(fd, &c, 1, LEAT_FOREVER), -ECANCELED);
+    WANT(leat_write(fd, "x", 1, LEAT_FOREVER), -ECANCELED);
+    WANT(leat_poll_fd(fd, LEAT_POLLIN, LEAT_FOREVER), -ECANCELED);
+    OK(leat_cancelled());
+    return first;
+}
+
+static int body_cancel(void *arg)
+{
+    int fd[2];
+    leat_handle *w;
+
+    (void)arg;
+    WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    for (int i = 0; i < 3; i++) {
+        SPAWN(w, read_twice, fd[0]);
+        if (i < 2)
+            leat_sleep(3 * MS * i);
+        leat_cancel(w);
+        WANT(leat_write(fd[1], "x", 1, soon), 1);
+        WANT(kit_join(w), -ECANCELED);
+        WANT(read_byte(fd[0]), 'x'); /* still usable, nothing was lost */
+    }
+    leat_close(fd[0]);
+    leat_close(fd[1]);
+    return 0;
+}
+
+Test(io_rw, cancel_wakes_and_loses_nothing, .timeout = 20)
+{
+    kit_run_all(body_cancel);
+}
+
+/* --- calls that always succeed at once --- */
+
+static int write_for_ever(int fd)
+{
+    char buf[512] = {0};
+    ssize_t n;
+
+    do
+        n = leat_write(fd, buf, sizeof(buf), LEAT_FOREVER);
+    while (n > 0);
+    return (int)n;
+}
+
+static int body_greedy(void *arg)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), ticks = 0;
+    int64_t start = leat_now();
+    leat_handle *w;
+
+    (void)arg;
+    SPAWN(w, write_for_ever, null);
+    while (ticks < 10 && leat_sleep(MS) == 0)
+        ticks++;
+    WANT(ticks, 10);
+    WANT_IN(kit_ms_since(start), 10, 15000); /* a slice is 10 ms; else it would never end */
+    leat_cancel(w);
+    WANT(kit_join(w), -ECANCELED);
+    close(null);
+    return 0;
+}
+
+/* Goal: fault 37 for I/O. */
+Test(io_rw, greedy_writer_lets_others_run, .timeout = 30)
+{
+    kit_run_all(body_greedy);
+}
+
+/* --- one run after another --- */
+
+static int kept[2], made;
+
+static int body_first(void *arg)
+{
+    (void)arg;
+    WANT(leat_adopt(kept[0]), 0);
+    WANT(leat_adopt(kept[0]), 0);
+    WANT(fcntl(kept[0], F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+    WANT(fcntl(kept[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    made = leat_tcp_listen("127.0.0.1:0", NULL);
+    OK(made >= 0);
+    WANT(leat_write(kept[1], "one", 3, LEAT_FOREVER), 3);
+    WANT(read_byte(kept[0]), 'o');
+    return 0;
+}
+
+static int body_second(void *arg)
+{
+    leat_handle *w;
+
+    (void)arg;
+    OK(kit_is_closed(made));
+    WANT(read_byte(kept[0]), 'n');
+    WANT(read_byte(kept[0]), 'e');
+    SPAWN_WAITER(w, read_byte, kept[0]);
+    WANT(leat_write(kept[1], "2", 1, LEAT_FOREVER), 1);
+    WANT(kit_join(w), '2');
+    return 0;
+}
+
+/*
+ * Goal: what leat opened and nobody closed is closed by the end of the run; what was handed over
+ * lives on, and works in the next run.
+ */
+Test(io_rw, descriptors_and_the_next_run, .timeout = 20)
+{
+    int before;
+
+    cr_assert(eq(int, socketpair(AF_UNIX, SOCK_STREAM, 0, kept), 0));
+    before = kit_nr_fds();
+    kit_run(2, body_first, NULL);
+    cr_expect(eq(int, kit_nr_fds(), before));
+    kit_run(2, body_second, NULL);
+    kit_run(1, body_first, NULL);
+    cr_expect(eq(int, kit_nr_fds(), before));
+}
