@@ -120,22 +120,32 @@ int lea_os_protect(void *addr, size_t bytes, int prot)
 
 #ifdef UNDER_TSAN
 /*
- * ThreadSanitizer keeps a signal until the thread that got it calls libc, and the thread that gets
- * the process' signals mostly sleeps here, in a wait without end that the kernel takes up again
- * after a handler. So such a wait ends now and then, as if interrupted.
+ * ThreadSanitizer keeps a signal until the context that got it, a thread or a coroutine, calls
+ * libc, which none does that waits here. So waits come to their end in slices, and libc is called
+ * in between. (ctx/notes.c does the like for a coroutine that parks.)
  */
+#define SLICE_NS (20 * NS_PER_MS)
+
+static int64_t slice_end(int64_t until_ns)
+{
+    int64_t end = lea_os_now_ns() + SLICE_NS;
+
+    usleep(0);
+    return until_ns < end ? until_ns : end;
+}
+
 static int futex_wait_tsan(lea_u32 *word, uint32_t expect, int64_t until_ns)
 {
-    bool endless = until_ns == INT64_MAX;
-    struct timespec t = timespec_of(endless        ? lea_os_now_ns() + 20 * NS_PER_MS
-                                    : until_ns < 0 ? 0
-                                                   : until_ns);
-    long r = SYS(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expect, &t, 0,
-                 FUTEX_BITSET_MATCH_ANY);
+    int64_t end;
+    long r;
 
-    if (r == -EINTR || r == -ETIMEDOUT)
-        usleep(0); /* libc: the sanitizer delivers what it has kept */
-    return endless && r == -ETIMEDOUT ? -EINTR : (int)r;
+    do {
+        struct timespec t = timespec_of((end = slice_end(until_ns)) < 0 ? 0 : end);
+
+        r = SYS(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expect, &t, 0,
+                FUTEX_BITSET_MATCH_ANY);
+    } while (r == -ETIMEDOUT && end < until_ns);
+    return (int)r;
 }
 #endif
 
@@ -252,6 +262,24 @@ int lea_os_sigmask(int how, const sigset_t *set, sigset_t *old)
     return -pthread_sigmask(how, set, old);
 }
 
+#define SIG_BIT(signo) (UINT64_C(1) << ((signo)-1))
+
+#ifdef UNDER_TSAN
+uint64_t lea_os_signals_block(void)
+{
+    uint64_t before = 0, all = ~(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) |
+                                 SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP));
+
+    (void)SYS(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, KERNEL_SIGSET_BYTES, 0, 0);
+    return before;
+}
+
+void lea_os_signals_restore(uint64_t mask)
+{
+    (void)SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET_BYTES, 0, 0);
+}
+#endif
+
 int lea_os_sigaltstack(const stack_t *stack, stack_t *old)
 {
     return (int)SYS(SYS_sigaltstack, stack, old, 0, 0, 0, 0);
@@ -273,7 +301,7 @@ __attribute__((noinline)) int lea_os_sigaction(int signo, const struct sigaction
 
 void lea_os_sigpipe_take(void)
 {
-    uint64_t set = UINT64_C(1) << (SIGPIPE - 1);
+    uint64_t set = SIG_BIT(SIGPIPE);
     struct timespec t = {0, 0};
 
     (void)SYS(SYS_rt_sigtimedwait, &set, NULL, &t, KERNEL_SIGSET_BYTES, 0, 0);
@@ -291,7 +319,7 @@ int lea_os_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
     return (int)SYS(SYS_epoll_ctl, epfd, op, fd, event, 0, 0);
 }
 
-int lea_os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
+static int epoll_wait_once(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
 {
     /* 1: the kernel has no epoll_pwait2; a fact about the machine, not about a run */
     static lea_u32 no_pwait2;
@@ -309,6 +337,26 @@ int lea_os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t tim
     if (ms > INT_MAX)
         ms = INT_MAX;
     return (int)SYS(SYS_epoll_pwait, epfd, events, max, ms < 0 ? -1 : ms, 0, KERNEL_SIGSET_BYTES);
+}
+
+int lea_os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
+{
+#ifdef UNDER_TSAN
+    int64_t now = lea_os_now_ns(), end;
+    int64_t until = timeout_ns < 0 || timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+    int r;
+
+    if (timeout_ns == 0)
+        return epoll_wait_once(epfd, events, max, 0);
+    do {
+        end = slice_end(until);
+        now = lea_os_now_ns();
+        r = epoll_wait_once(epfd, events, max, end > now ? end - now : 0);
+    } while (r == 0 && end < until);
+    return r;
+#else
+    return epoll_wait_once(epfd, events, max, timeout_ns);
+#endif
 }
 
 int lea_os_eventfd(void)

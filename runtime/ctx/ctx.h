@@ -65,6 +65,8 @@ struct lea_ctx {
     size_t bytes;
     void *fake;  /* ASan: fake stack while switched out */
     void *fiber; /* TSan: identity */
+    /* TSan: the thread's signal mask, until the resumed side has given it back */
+    uint64_t mask;
     unsigned valgrind_id;
     bool adopted;
     bool ended; /* left by lea_ctx_switch_last() */

@@ -14,6 +14,9 @@
  *    orders both sides. That is what
  *    happens: they run one after the other on one thread. A new identity in lea_ctx_restart() would
  *    lose the count of the calls that are still open below it.
+ *  - TSan keeps a signal until the fiber that got it calls libc. A coroutine that parks may not do so
+ *    for hours. So each blocks the signals of its thread before it leaves, calls libc for what came
+ *    up to then, and the resumed side, on the same thread, gives the mask back.
  *  - LSan does not know the stacks of parked contexts: each is a root region from make to release.
  *    (It does not search their fake stacks, which ASan uses with detect_stack_use_after_return=1:
  *    leaks found then may be none.)
@@ -28,7 +31,10 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 #ifdef LEA_CTX_TSAN
+#include "base/os.h"
+
 #include <sanitizer/tsan_interface.h>
+#include <string.h>
 #endif
 #ifdef LEA_CTX_VALGRIND
 #include <valgrind/memcheck.h>
@@ -44,8 +50,17 @@
 void *notes_bare_switch(struct lea_ctx *from, struct lea_ctx *to,
                         void *arg) __asm__("lea_ctx_switch");
 
+#ifdef LEA_CTX_TSAN
+/* volatile: nor does the compiler know what it would return */
+static size_t (*volatile const libc_call)(const char *) = strlen;
+#endif
+
 NOT_INSTRUMENTED static void notes_leave(struct lea_ctx *from, struct lea_ctx *to, void *arg)
 {
+#ifdef LEA_CTX_TSAN
+    to->mask = lea_os_signals_block();
+    (void)libc_call("");
+#endif
     to->arg = arg;
     to->prev = from;
 #ifdef LEA_CTX_ASAN
@@ -68,6 +83,9 @@ NOT_INSTRUMENTED static void notes_arrive(struct lea_ctx *self)
         prev->low = low;
         prev->bytes = bytes;
     }
+#endif
+#ifdef LEA_CTX_TSAN
+    lea_os_signals_restore(self->mask);
 #endif
     self->prev = NULL;
 }
