@@ -40,10 +40,14 @@ static bool stay_commit(struct lea_worker *m, struct lea_co *g, void *arg)
     return true;
 }
 
-/* The processor looks at the other sources of work before its next turn. */
+/*
+ * The processor looks at the other sources of work before its next turn. With LEAT_CHAOS it does so
+ * every few turns anyway, and shuffles then: the monitor's clock must have no say in when.
+ */
 static void look_soon(struct lea_proc *p)
 {
-    p->turns_left = 1;
+    if (!lea_chaos(p->rt))
+        p->turns_left = 1;
 }
 
 /*

@@ -16,6 +16,7 @@
 #define STEPS 6
 
 struct order {
+    int64_t burn_ns; /* each step takes */
     unsigned n;
     unsigned char who[NR * STEPS];
     leat_waitgroup wg;
@@ -25,6 +26,8 @@ static void stepper(struct order *o, int i)
 {
     for (int s = 0; s < STEPS; s++) {
         o->who[o->n++] = (unsigned char)i;
+        if (o->burn_ns)
+            kit_burn(o->burn_ns);
         leat_yield();
     }
     leat_wg_done(&o->wg);
@@ -41,11 +44,11 @@ static int order_main(void *arg)
     return leat_wg_wait(&o->wg, LEAT_FOREVER);
 }
 
-static struct order order_of(uint64_t seed)
+static struct order order_of(uint64_t seed, int64_t burn_ns)
 {
     /* who is held up on a busy machine keeps its processor: another worker is another order */
     leat_config config = {.procs = 1, .chaos = seed, .slice_us = 10000000, .retake_us = -1};
-    struct order o = {0};
+    struct order o = {.burn_ns = burn_ns};
 
     unsetenv("LEAT_CHAOS"); /* which would override the seeds that are compared here */
     cr_assert(eq(int, leat_run_with(&config, order_main, &o), 0));
@@ -53,16 +56,22 @@ static struct order order_of(uint64_t seed)
     return o;
 }
 
-/* Goal: with one processor a seed is one order, and seeds differ. */
+/*
+ * Goal: with one processor a seed is one order, also where turns are so long that the monitor asks
+ * for a look around; and seeds differ.
+ */
 Test(chaos, a_seed_is_an_order, .timeout = 60)
 {
     unsigned differ = 0;
-    struct order off = order_of(0);
+    struct order off = order_of(0, 0);
 
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        struct order a = order_of(seed), b = order_of(seed);
+        struct order a = order_of(seed, 0), b = order_of(seed, 0);
+        struct order slow = order_of(seed, LEAT_MSEC);
 
         cr_expect(zero(int, memcmp(a.who, b.who, sizeof(a.who))), "seed %lu", (unsigned long)seed);
+        cr_expect(zero(int, memcmp(a.who, slow.who, sizeof(a.who))), "seed %lu, slow",
+                  (unsigned long)seed);
         differ += memcmp(a.who, off.who, sizeof(a.who)) != 0;
     }
     cr_expect(ge(uint, differ, 4), "%u of 5 seeds give another order than none", differ);
