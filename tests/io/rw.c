@@ -512,20 +512,31 @@ static int read_twice(int fd)
     return first;
 }
 
+/*
+ * Cancelled as it begins, while it may be anywhere, and while it waits. But for the last it may
+ * have looked for a cancellation before there was one, and read after the byte had come.
+ */
 static int body_cancel(void *arg)
 {
-    int fd[2];
+    enum { BEGINS, SOMEWHERE, WAITS, NR };
+    int fd[2], first;
     leat_handle *w;
 
     (void)arg;
     WANT(leat_socketpair(SOCK_STREAM, fd), 0);
-    for (int i = 0; i < 3; i++) {
-        SPAWN(w, read_twice, fd[0]);
-        if (i < 2)
-            leat_sleep(3 * MS * i);
+    for (int i = BEGINS; i < NR; i++) {
+        if (i == WAITS)
+            SPAWN_WAITER(w, read_twice, fd[0]);
+        else
+            SPAWN(w, read_twice, fd[0]);
+        if (i == SOMEWHERE)
+            leat_sleep(MS);
         leat_cancel(w);
         WANT(leat_write(fd[1], "x", 1, soon), 1);
-        WANT(kit_join(w), -ECANCELED);
+        first = (int)kit_join(w);
+        if (first == 'x' && i != WAITS)
+            continue;
+        WANT(first, -ECANCELED);
         WANT(read_byte(fd[0]), 'x'); /* still usable, nothing was lost */
     }
     leat_close(fd[0]);
