@@ -14,9 +14,9 @@
  *    orders both sides. That is what
  *    happens: they run one after the other on one thread. A new identity in lea_ctx_restart() would
  *    lose the count of the calls that are still open below it.
- *  - TSan keeps a signal until the fiber that got it calls libc. A coroutine that parks may not do so
- *    for hours. So each blocks the signals of its thread before it leaves, calls libc for what came
- *    up to then, and the resumed side, on the same thread, gives the mask back.
+ *  - TSan keeps a signal until the fiber that got it calls libc. A coroutine that parks may not do
+ *    so for hours. So each blocks the signals of its thread before it leaves, calls libc for what
+ *    came up to then, and the resumed side, on the same thread, gives the mask back.
  *  - LSan does not know the stacks of parked contexts: each is a root region from make to release.
  *    (It does not search their fake stacks, which ASan uses with detect_stack_use_after_return=1:
  *    leaks found then may be none.)
