@@ -41,7 +41,8 @@ static void connection(const struct proxy *p, int client)
         leat_group_close(&directions);
         leat_close(server);
     } else if (server != -ECANCELED) {
-        fprintf(stderr, "proxy: %s: %s\n", p->server, strerror(-server));
+        fprintf(stderr, "proxy: %s: %s\n", p->server,
+                server == -ENOENT ? "there is no such host" : strerror(-server));
     }
     leat_close(client);
 }
