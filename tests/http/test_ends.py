@@ -31,7 +31,7 @@ class Ends(unittest.TestCase):
     def wait_until_read(self, server, clients):
         """All of them are accepted, and what they have sent is read: from now on the server is in the middle of their requests."""
         self.wait_for(lambda: server.connections() == (clients, 0), "everything is read")
-        time.sleep(0.5)   # and looked at
+        time.sleep(1.5)   # and looked at
 
     def refuses(self, server):
         try:

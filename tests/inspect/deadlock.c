@@ -308,7 +308,7 @@ static bool ring_is_used(void)
     int fd = mkstemp(path);
     bool done = fd >= 0 && unlink(path) == 0;
 
-    for (int i = 0; done && i < 20; i++)
+    for (int i = 0; done && i < 5; i++)
         done =
             leat_pwrite(fd, "data", 4, i, LEAT_FOREVER) == 4 && leat_fsync(fd, LEAT_FOREVER) == 0;
     (void)leat_close(fd);

@@ -365,7 +365,7 @@ Test(io_foreign, numbers_change_hands, .timeout = 30)
 
 static int body_return(void *arg)
 {
-    int fd[2], other, number;
+    int fd[2], other, number, spare = kit_spare();
 
     (void)arg;
     /*
@@ -373,6 +373,7 @@ static int body_return(void *arg)
      * the first
      */
     WANT(leat_socketpair(SOCK_STREAM, fd), 0);
+    close(spare); /* for the monitor's file, not the number that comes back */
     read_late(fd[0], fd[1]);
     other = dup(fd[0]);
     number = fd[0];
@@ -405,13 +406,14 @@ static int body_adopt_under(void *arg)
         SPAWN_WAITER(w, read_byte, number);
         close(number); /* under a waiter: an error, but one that a library can make */
         WANT(leat_pipe(ends), 0);
-        for (int k = 0; k < 1000 && ends[0] != number; k++) { /* the monitor's file has it */
+        for (int k = 0; k < 1000 && ends[0] != number && ends[1] != number; k++) {
+            /* the monitor's file has it */
             leat_close(ends[0]);
             leat_close(ends[1]);
             usleep(100);
             WANT(leat_pipe(ends), 0);
         }
-        WANT(ends[0], number);
+        OK(ends[0] == number || ends[1] == number);
         WANT(kit_join(w), -ECANCELED);
         read_late(ends[0], ends[1]);
         leat_close(ends[0]);

@@ -448,10 +448,11 @@ static void descriptors_again(void)
     setrlimit(RLIMIT_NOFILE, &descriptors);
 }
 
-/* So many accepts that find no descriptor: how long they are held. */
-static int64_t held_ms(int listener, int n, leat_deadline until)
+/* So many accepts that find no descriptor: how long they are held. @span_ns: 0 for ever. */
+static int64_t held_ms(int listener, int n, int64_t span_ns)
 {
     int64_t start = leat_now();
+    leat_deadline until = span_ns ? leat_after(span_ns) : LEAT_FOREVER;
 
     while (n-- > 0)
         WANT(leat_accept(listener, NULL, NULL, until), -EMFILE);
@@ -487,11 +488,11 @@ static int body_emfile(void *arg)
     WANT(leat_signal_open(LEAT_SIG(SIGUSR1)), -EMFILE);
     WANT(leat_tcp_dial(address, LEAT_FOREVER), -EMFILE);
     /* 5 + 10 + 20 + 40 ms, then 80 + 100 + 100 */
-    WANT_IN(held_ms(listener, 4, LEAT_FOREVER), 75, 10000);
-    WANT_IN(held_ms(listener, 3, LEAT_FOREVER), 280, 10000);
+    WANT_IN(held_ms(listener, 4, 0), 75, 10000);
+    WANT_IN(held_ms(listener, 3, 0), 280, 10000);
     /* no longer than its deadline */
     for (int i = 0; i < TRIES; i++)
-        if ((ms = held_ms(listener, 1, leat_after(5 * MS))) < 90)
+        if ((ms = held_ms(listener, 1, 5 * MS)) < 90)
             break;
     WANT_IN(ms, 5, 90);
     descriptors_again();
@@ -501,7 +502,7 @@ static int body_emfile(void *arg)
     for (int i = 0; i < TRIES; i++) {
         fd[0] = leat_tcp_dial(address, leat_after(20 * LEAT_SEC));
         descriptors_end(3);
-        ms = held_ms(listener, 1, LEAT_FOREVER);
+        ms = held_ms(listener, 1, 0);
         descriptors_again();
         accept_and_close(listener, fd[0]);
         if (ms < 90)
@@ -525,7 +526,7 @@ static bool held_and_ended(bool by_close)
     long r;
 
     descriptors_end(3);
-    (void)held_ms(listener, 5, LEAT_FOREVER);
+    (void)held_ms(listener, 5, 0);
     SPAWN_WAITER(w, leat_accept, listener, NULL, NULL, LEAT_FOREVER);
     start = leat_now();
     if (by_close)

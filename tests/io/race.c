@@ -78,6 +78,11 @@ static void play(int ends, uint64_t *random)
     if (!OK((kit_random(random) % 2 ? leat_pipe(r.fd) : leat_socketpair(SOCK_STREAM, r.fd)) == 0))
         return;
     close(spare);
+    if (r.fd[0] < spare) { /* the monitor's file had the lowest number just now */
+        leat_close(r.fd[0]);
+        leat_close(r.fd[1]);
+        return;
+    }
     atomic_store(&r.start, leat_now() + 20 * LEAT_USEC);
     r.until =
         ends & TIMEOUT ? atomic_load(&r.start) + (int64_t)(kit_random(random) % 50) * LEAT_USEC : 0;
@@ -173,6 +178,11 @@ static int body_outside(void *arg)
 
         WANT(leat_pipe(fd), 0);
         close(spare);
+        if (fd[0] < spare) { /* the monitor's file had the lowest number just now */
+            leat_close(fd[0]);
+            leat_close(fd[1]);
+            continue;
+        }
         atomic_store(&outside_fd, fd[0]);
         n = leat_read(fd[0], &c, 1, LEAT_FOREVER);
         OK(n == -ECANCELED || n == -EBADF);
