@@ -106,7 +106,7 @@ Test(chan, waiters_are_cancelled_and_unlinked, .timeout = 30)
 
 /* --- plain threads --- */
 
-#define ITEMS 2000
+#define ITEMS 1000
 
 struct threads {
     number_chan there, back;

@@ -394,7 +394,11 @@ Test(go_spawn, most_coroutines_alive, .timeout = 60)
      * one processor: each has free ones of its own, and the spawner may be on another one by its
      * next call
      */
-    leat_config config = {.procs = 1, .max_coroutines = 100, .shutdown_grace_ms = 20000};
+    leat_config config = {.procs = 1,
+                          .max_coroutines = 100,
+                          .slice_us = 10000000,
+                          .retake_us = -1,
+                          .shutdown_grace_ms = 20000};
 
     cr_assert(eq(int, run_with(&config, beyond_the_most), 0));
     cr_expect(eq(int, seen.rc[0], -EAGAIN));

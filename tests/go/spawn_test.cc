@@ -115,9 +115,11 @@ int main_coroutine(void *)
     leat_result r = 0;
     CHECK(leat_flight_do(&f, "key", 3, &r, LEAT_FOREVER, value_of, counted(30), text) == 0 &&
           r == 34);
-    CHECK(leat_flight_do(&f, "key", 3, &r, LEAT_AT_ONCE, [c = counted(5)] {
-              return leat_sleep(LEAT_MSEC) + *c.value;
+    leat_event go_on{};
+    CHECK(leat_flight_do(&f, "key", 3, &r, LEAT_AT_ONCE, [c = counted(5), &go_on] {
+              return leat_event_wait(&go_on, LEAT_FOREVER) + *c.value;
           }) == -ETIMEDOUT);
+    leat_event_set(&go_on);
     CHECK(leat_flight_do(&f, "key", 3, &r, LEAT_FOREVER, [c = counted(6)] { return *c.value; }) ==
               0 &&
           (r == 5 || r == 6));

@@ -249,7 +249,10 @@ static void *monitor_toggler(void *arg)
          * long
          */
         (void)lea_os_sleep_until(lea_os_now_ns() + (int64_t)race_random(1500000));
-        RACE_CHECK(lea_idle_claim_proc(rt, p));
+        if (!lea_idle_claim_proc(rt, p)) { /* the monitor was late, and has woken us */
+            lea_token_await(worker[0]);
+            lea_search_end_found(worker[0]);
+        }
         RACE_CHECK(lea_next_put(p, &owed) == NULL);
         sum++;
         /* a hang: the monitor sleeps beside a busy processor */

@@ -87,6 +87,7 @@ Test(affinity, one_cpu_is_one_processor, .timeout = 60)
     int status;
 
     unsetenv("LEAT_PROCS");
+    unsetenv("LEAT_PIN");
     status = kit_child(one_cpu_body, c, 20000, text);
     cr_assert(kit_exited(status, 0), "status %d: %s", status, text);
     cr_expect(eq(int, c->value, 42));
@@ -159,6 +160,7 @@ Test(affinity, narrowed_under_way, .timeout = 60)
 {
     static const char *const pins[] = {"off", "auto", NULL};
 
+    unsetenv("LEAT_PIN"); /* it would override them */
     for (int i = 0; i < 3; i++) {
         struct cpus *c = kit_shared(sizeof(*c));
         char text[KIT_TEXT_BYTES];
@@ -185,6 +187,7 @@ Test(affinity, narrowed_under_a_pin_list, .timeout = 60)
     cpu_set_t all;
     int status;
 
+    unsetenv("LEAT_PIN");
     if (sched_getaffinity(0, sizeof(all), &all) || !CPU_ISSET(0, &all) || !CPU_ISSET(1, &all))
         cr_skip("CPUs 0 and 1 are not both ours");
     c->config =
@@ -255,6 +258,7 @@ Test(affinity, pool_and_children_are_not_pinned, .timeout = 60)
     FILE *status_file = fopen("/proc/self/status", "r");
     int status;
 
+    unsetenv("LEAT_PIN");
     if (sched_getaffinity(0, sizeof(f->before), &f->before) || !CPU_ISSET(0, &f->before) ||
         CPU_COUNT(&f->before) < 2)
         cr_skip("CPU 0 is not ours, or the only one");

@@ -21,15 +21,17 @@ const unsigned kit_procs[KIT_NR_PROCS] = {1, 2, 4, 64};
 int kit_run(unsigned procs, int (*fn)(void *), void *arg)
 {
     /* the grace ends with the last coroutine, however long a busy machine takes for that */
-    leat_config config = {.procs = procs, .shutdown_grace_ms = 20000};
+    leat_config config = {.procs = procs, .shutdown_grace_ms = KIT_LONG / LEAT_MSEC};
 
     return leat_run_with(&config, fn, arg);
 }
 
 int kit_run_alone(int (*fn)(void *), void *arg)
 {
-    leat_config config = {
-        .procs = 1, .retake_us = -1, .slice_us = 10000000, .shutdown_grace_ms = 20000};
+    leat_config config = {.procs = 1,
+                          .retake_us = -1,
+                          .slice_us = 10000000,
+                          .shutdown_grace_ms = KIT_LONG / LEAT_MSEC};
 
     return leat_run_with(&config, fn, arg);
 }

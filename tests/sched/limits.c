@@ -194,7 +194,8 @@ Test(limits, no_memory_for_a_stack, .timeout = 60)
         leat_config config = {.procs = kit_procs[p],
                               .max_coroutines = 1000000,
                               .slice_us = 10000000,
-                              .retake_us = -1};
+                              .retake_us = -1,
+                              .shutdown_grace_ms = 20000};
         struct kit_census before, after;
         long tasks = kit_census_take().tasks;
 

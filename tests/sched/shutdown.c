@@ -5,6 +5,7 @@
 #include "support/test.h"
 
 #include "sched/kit.h"
+#include "support/waits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -311,11 +312,13 @@ static int waits_main(void *arg)
 {
     struct leftover *l = arg;
     leat_attr attr = {.name = "the patient one"};
+    uint64_t before;
 
     leat_mutex_lock(&locked);
+    before = waits_begun();
     l->spawn_line = __LINE__ + 1;
     (void)leat_go_attr(&attr, waits_for_ever, l, &locked);
-    return kit_reach(&l->began, 1, KIT_LONG) ? 23 : -1;
+    return waits_await(before + 1) ? 23 : -1;
 }
 
 #define NR_WAITS 4

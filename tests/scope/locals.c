@@ -3,6 +3,7 @@
  */
 #include "support/test.h"
 
+#include "support/waits.h"
 #include "sync/each.h"
 
 #include <errno.h>
@@ -110,24 +111,21 @@ Test(locals, destructors_set_values, .timeout = 20)
 }
 
 static leat_mutex held;
-static atomic_int left;
 
 static void left_over(void)
 {
     (void)!leat_local_set(&keys[0], number(5));
-    atomic_fetch_add(&left, 1);
     leat_mutex_lock(&held);
 }
 
 static int left_main(void *arg)
 {
+    uint64_t before;
+
     (void)arg;
     leat_mutex_lock(&held);
-    if (go(left_over) != 0)
-        return -1;
-    while (!atomic_load(&left)) /* it may not begin before the grace is over */
-        (void)leat_sleep(100 * LEAT_USEC);
-    return 0;
+    before = waits_begun();
+    return go(left_over) == 0 && waits_await(before + 1) ? 0 : -1;
 }
 
 /* Goal: values of one that is left over are destroyed at the end of the run. */
@@ -135,7 +133,7 @@ Test(locals, of_one_that_is_left_over, .timeout = 20)
 {
     leat_config config = {.procs = 2, .shutdown_grace_ms = 20};
 
-    destroyed = left = 0;
+    destroyed = 0;
     held = (leat_mutex){{0}};
     cr_assert(eq(int, leat_run_with(&config, left_main, NULL), 0));
     cr_assert(eq(int, destroyed, 5));

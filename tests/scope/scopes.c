@@ -184,7 +184,7 @@ static int deadline_main(void *arg)
     int bad = 0, r;
 
     (void)arg;
-    bad += leat_scope_open(&outer, leat_after(60 * LEAT_SEC)) != 0;
+    bad += leat_scope_open(&outer, leat_after(600 * LEAT_SEC)) != 0;
     bad += leat_scope_open(&scope, leat_after(5 * LEAT_MSEC)) != 0;
     leat_group_open(&group, 0);
     r = leat_group_go(&group, wait_cancelled, &c, 1);
@@ -201,7 +201,7 @@ static int deadline_main(void *arg)
     bad += leat_sleep(0) != -ECANCELED;
     bad += leat_scope_close(&scope) != -ETIMEDOUT;
     for (int i = 0; i < 1000; i++) {
-        bad += leat_scope_open(&scope, leat_after(LEAT_SEC * (1 + i % 50))) != 0;
+        bad += leat_scope_open(&scope, leat_after(LEAT_SEC * (60 + i % 50))) != 0;
         bad += leat_scope_close(&scope) != 0;
     }
     /* the inner one's comes first, then the outer one's */
