@@ -95,12 +95,6 @@ char lea_os_thread_state(int tid);
 int lea_os_membarrier_register(void);
 int lea_os_membarrier(void); /* all threads of the process pass a full fence */
 int lea_os_sigmask(int how, const sigset_t *set, sigset_t *old);
-/*
- * Under ThreadSanitizer only: all but those that the thread causes itself by a fault, and the mask
- * before, for the other. Same thread.
- */
-uint64_t lea_os_signals_block(void);
-void lea_os_signals_restore(uint64_t mask);
 int lea_os_sigaltstack(const stack_t *stack, stack_t *old);
 int lea_os_sigaction(int signo, const struct sigaction *action, struct sigaction *old);
 /* SIGPIPE, blocked, may be pending for the calling thread: not any more */

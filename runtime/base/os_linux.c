@@ -6,6 +6,7 @@
 #include "base/os.h"
 
 #include "base/os_call.h"
+#include "base/os_tsan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,9 +56,18 @@ int64_t lea_os_now_ns(void)
 
 int lea_os_sleep_until(int64_t until_ns)
 {
-    struct timespec t = timespec_of(until_ns);
+    struct timespec t;
+    int64_t end = until_ns;
+    int r;
 
-    return (int)SYS(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, 0, 0, 0);
+    do {
+#ifdef LEA_OS_TSAN
+        end = lea_tsan_slice_end(until_ns);
+#endif
+        t = timespec_of(end);
+        r = (int)SYS(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, 0, 0, 0);
+    } while (r == 0 && end < until_ns);
+    return r;
 }
 
 int64_t lea_os_thread_cpu_ns(void)
@@ -112,35 +122,14 @@ int lea_os_protect(void *addr, size_t bytes, int prot)
 
 /* --- threads --- */
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-
-#ifdef UNDER_TSAN
-/*
- * ThreadSanitizer keeps a signal until the context that got it, a thread or a coroutine, calls
- * libc, which none does that waits here. So waits come to their end in slices, and libc is called
- * in between. (ctx/notes.c does the like for a coroutine that parks.)
- */
-#define SLICE_NS (20 * NS_PER_MS)
-
-static int64_t slice_end(int64_t until_ns)
-{
-    int64_t end = lea_os_now_ns() + SLICE_NS;
-
-    usleep(0);
-    return until_ns < end ? until_ns : end;
-}
-
+#ifdef LEA_OS_TSAN
 static int futex_wait_tsan(lea_u32 *word, uint32_t expect, int64_t until_ns)
 {
     int64_t end;
     long r;
 
     do {
-        struct timespec t = timespec_of((end = slice_end(until_ns)) < 0 ? 0 : end);
+        struct timespec t = timespec_of((end = lea_tsan_slice_end(until_ns)) < 0 ? 0 : end);
 
         r = SYS(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expect, &t, 0,
                 FUTEX_BITSET_MATCH_ANY);
@@ -151,7 +140,7 @@ static int futex_wait_tsan(lea_u32 *word, uint32_t expect, int64_t until_ns)
 
 int lea_os_futex_wait(lea_u32 *word, uint32_t expect, int64_t until_ns)
 {
-#ifdef UNDER_TSAN
+#ifdef LEA_OS_TSAN
     return futex_wait_tsan(word, expect, until_ns);
 #else
     struct timespec t = timespec_of(until_ns < 0 ? 0 : until_ns);
@@ -262,24 +251,6 @@ int lea_os_sigmask(int how, const sigset_t *set, sigset_t *old)
     return -pthread_sigmask(how, set, old);
 }
 
-#define SIG_BIT(signo) (UINT64_C(1) << ((signo)-1))
-
-#ifdef UNDER_TSAN
-uint64_t lea_os_signals_block(void)
-{
-    uint64_t before = 0, all = ~(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGFPE) |
-                                 SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP));
-
-    (void)SYS(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, KERNEL_SIGSET_BYTES, 0, 0);
-    return before;
-}
-
-void lea_os_signals_restore(uint64_t mask)
-{
-    (void)SYS(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET_BYTES, 0, 0);
-}
-#endif
-
 int lea_os_sigaltstack(const stack_t *stack, stack_t *old)
 {
     return (int)SYS(SYS_sigaltstack, stack, old, 0, 0, 0, 0);
@@ -301,7 +272,7 @@ __attribute__((noinline)) int lea_os_sigaction(int signo, const struct sigaction
 
 void lea_os_sigpipe_take(void)
 {
-    uint64_t set = SIG_BIT(SIGPIPE);
+    uint64_t set = UINT64_C(1) << (SIGPIPE - 1);
     struct timespec t = {0, 0};
 
     (void)SYS(SYS_rt_sigtimedwait, &set, NULL, &t, KERNEL_SIGSET_BYTES, 0, 0);
@@ -341,7 +312,7 @@ static int epoll_wait_once(int epfd, struct epoll_event *events, int max, int64_
 
 int lea_os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
 {
-#ifdef UNDER_TSAN
+#ifdef LEA_OS_TSAN
     int64_t now = lea_os_now_ns(), end;
     int64_t until = timeout_ns < 0 || timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
     int r;
@@ -349,7 +320,7 @@ int lea_os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t tim
     if (timeout_ns == 0)
         return epoll_wait_once(epfd, events, max, 0);
     do {
-        end = slice_end(until);
+        end = lea_tsan_slice_end(until);
         now = lea_os_now_ns();
         r = epoll_wait_once(epfd, events, max, end > now ? end - now : 0);
     } while (r == 0 && end < until);

@@ -4,6 +4,8 @@
  */
 #include "base/os.h"
 
+#include "base/os_tsan.h"
+
 #include <errno.h>
 #include <limits.h>
 
@@ -17,7 +19,11 @@ int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t s
     if (stack_bytes < (size_t)PTHREAD_STACK_MIN)
         stack_bytes = (size_t)PTHREAD_STACK_MIN;
     pthread_attr_setstacksize(&attr, stack_bytes);
+#ifdef LEA_OS_TSAN
+    err = lea_tsan_thread_create(out, &attr, fn, arg);
+#else
     err = pthread_create(out, &attr, fn, arg);
+#endif
     pthread_attr_destroy(&attr);
     return -err;
 }

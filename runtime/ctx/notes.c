@@ -14,9 +14,8 @@
  *    orders both sides. That is what
  *    happens: they run one after the other on one thread. A new identity in lea_ctx_restart() would
  *    lose the count of the calls that are still open below it.
- *  - TSan keeps a signal until the fiber that got it calls libc. A coroutine that parks may not do
- *    so for hours. So each blocks the signals of its thread before it leaves, calls libc for what
- *    came up to then, and the resumed side, on the same thread, gives the mask back.
+ *  - Signals under TSan: see os_tsan.h. The mask goes from the leaving to the resumed side, on one
+ *    thread.
  *  - LSan does not know the stacks of parked contexts: each is a root region from make to release.
  *    (It does not search their fake stacks, which ASan uses with detect_stack_use_after_return=1:
  *    leaks found then may be none.)
@@ -31,10 +30,9 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 #ifdef LEA_CTX_TSAN
-#include "base/os.h"
+#include "base/os_tsan.h"
 
 #include <sanitizer/tsan_interface.h>
-#include <string.h>
 #endif
 #ifdef LEA_CTX_VALGRIND
 #include <valgrind/memcheck.h>
@@ -50,16 +48,10 @@
 void *notes_bare_switch(struct lea_ctx *from, struct lea_ctx *to,
                         void *arg) __asm__("lea_ctx_switch");
 
-#ifdef LEA_CTX_TSAN
-/* volatile: nor does the compiler know what it would return */
-static size_t (*volatile const libc_call)(const char *) = strlen;
-#endif
-
 NOT_INSTRUMENTED static void notes_leave(struct lea_ctx *from, struct lea_ctx *to, void *arg)
 {
 #ifdef LEA_CTX_TSAN
-    to->mask = lea_os_signals_block();
-    (void)libc_call("");
+    to->mask = lea_tsan_signals_block();
 #endif
     to->arg = arg;
     to->prev = from;
@@ -85,7 +77,7 @@ NOT_INSTRUMENTED static void notes_arrive(struct lea_ctx *self)
     }
 #endif
 #ifdef LEA_CTX_TSAN
-    lea_os_signals_restore(self->mask);
+    lea_tsan_signals_restore(self->mask);
 #endif
     self->prev = NULL;
 }
@@ -116,6 +108,25 @@ NOT_INSTRUMENTED static void notes_begin(void *arg)
     __builtin_trap();
 }
 
+#ifdef LEA_CTX_TSAN
+static void *fiber_make(void)
+{
+    uint64_t mask = lea_tsan_signals_block();
+    void *fiber = __tsan_create_fiber(0);
+
+    lea_tsan_signals_restore(mask);
+    return fiber;
+}
+
+static void fiber_give_up(void *fiber)
+{
+    uint64_t mask = lea_tsan_signals_block();
+
+    __tsan_destroy_fiber(fiber);
+    lea_tsan_signals_restore(mask);
+}
+#endif
+
 void lea_ctx_make(struct lea_ctx *ctx, void *low, void *high, void (*entry)(void *arg))
 {
     *ctx =
@@ -124,7 +135,7 @@ void lea_ctx_make(struct lea_ctx *ctx, void *low, void *high, void (*entry)(void
     __lsan_register_root_region(low, ctx->bytes);
 #endif
 #ifdef LEA_CTX_TSAN
-    ctx->fiber = __tsan_create_fiber(0);
+    ctx->fiber = fiber_make();
 #endif
 #ifdef LEA_CTX_VALGRIND
     ctx->valgrind_id = (unsigned)VALGRIND_STACK_REGISTER(low, high);
@@ -149,7 +160,7 @@ void lea_ctx_release(struct lea_ctx *ctx)
     __asan_unpoison_memory_region(ctx->low, ctx->bytes);
 #endif
 #ifdef LEA_CTX_TSAN
-    __tsan_destroy_fiber(ctx->fiber);
+    fiber_give_up(ctx->fiber);
     ctx->fiber = NULL;
 #endif
 #ifdef LEA_CTX_VALGRIND
