@@ -162,10 +162,12 @@ static int body_stuck(void *arg)
     ssize_t n;
 
     (void)arg;
-    if (!narrow_pair(pair))
+    if (!narrow_pair(pair)) {
+        close(spare);
         return 0;
-    close(
-        spare); /* for the monitor's file: it may not be at the number of ours when that is closed */
+    }
+    /* for the monitor's file: it may not be at the number of ours when that is closed */
+    close(spare);
     /* nobody reads: the deadline, and what has gone */
     n = leat_sendfile(pair[0], fd, 0, SIZE, leat_after(20 * MS));
     if (n == -ETIMEDOUT) /* a busy machine */

@@ -112,7 +112,7 @@ static int timeout_main(void *arg)
  * Goal: a deadline leaves the handle valid; a join that needs no wait succeeds whatever its
  * deadline.
  */
-Test(handle, join_times_out, .timeout = 20)
+Test(handle, join_times_out, .timeout = 60)
 {
     for (EACH_PROCS(procs))
         cr_assert(eq(int, each_run(procs, timeout_main, NULL), 0));
