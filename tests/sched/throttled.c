@@ -3,8 +3,8 @@
  * stand still in the middle of whatever they do, and nobody's processor is taken for that.
  *
  * Needs a cgroup with a quota, which root can make where the cpu controller is there, as version 1
- * or 2; skipped elsewhere. What does not need one: sched_retake/after_sigstop, and retake_late in
- * the simulator.
+ * or 2; skipped elsewhere. What does not need one: sched_retake_moments/after_sigstop, and
+ * retake_late in the simulator.
  */
 #define _GNU_SOURCE
 #include "support/test.h"
