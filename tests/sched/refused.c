@@ -1,124 +1,19 @@
 /*
- * A kernel that refuses: threads at the start of a run and later, system calls that it does not
- * know. Seccomp plays the kernel, in a child.
+ * A kernel that refuses threads, at the start of a run and later. Seccomp plays the kernel, in a
+ * child.
  */
 #define _GNU_SOURCE
 #include "support/test.h"
 
-#include "sched/kit.h"
+#include "sched/program.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 441
-#endif
-#define ADVICE_GUARD_INSTALL 102
-
-/* A program that needs a bit of everything, and always gives the same numbers. */
-struct program {
-    unsigned procs, want_procs;
-    bool no_seccomp;
-    unsigned nr_procs;
-    atomic_ulong ran, slept, early, echoed, deep;
-    int value, again;
-    bool reached;
-    unsigned long threads_allowed;
-};
-
-#define NR_SPAWNS 2000ul
-#define NR_NAPS 100ul
-#define NR_ECHOES 50
 
 static void count_up(atomic_ulong *n)
 {
     atomic_fetch_add(n, 1);
-}
-
-static void nap(struct program *p, int64_t span)
-{
-    int64_t begin = leat_now();
-
-    if (leat_sleep(span) == 0)
-        atomic_fetch_add(&p->slept, 1);
-    atomic_fetch_add(&p->early, leat_now() - begin < span);
-}
-
-static void echo(struct program *p, int fd)
-{
-    char b;
-
-    while (leat_read(fd, &b, 1, LEAT_FOREVER) == 1)
-        if (leat_write(fd, &b, 1, LEAT_FOREVER) == 1)
-            atomic_fetch_add(&p->echoed, 1);
-    (void)leat_close(fd);
-}
-
-static void use_stack(struct program *p)
-{
-    volatile char room[20000];
-
-    for (size_t i = 0; i < sizeof(room); i += 1000)
-        room[i] = (char)i;
-    atomic_fetch_add(&p->deep, room[1000] == (char)1000);
-}
-
-static int program_main(void *arg)
-{
-    struct program *p = arg;
-    int fds[2];
-
-    p->nr_procs = leat_nr_procs();
-    for (unsigned long i = 0; i < NR_SPAWNS; i++)
-        (void)go(count_up, &p->ran);
-    for (unsigned long i = 0; i < NR_NAPS; i++)
-        (void)go(nap, p, (int64_t)i * 50 * LEAT_USEC + 1);
-    for (int i = 0; i < 10; i++)
-        (void)go(use_stack, p);
-    if (leat_socketpair(SOCK_STREAM, fds) < 0)
-        return -1;
-    (void)go(echo, p, fds[1]);
-    for (int i = 0; i < NR_ECHOES; i++) {
-        char b = (char)i;
-
-        if (leat_write(fds[0], &b, 1, LEAT_FOREVER) != 1 ||
-            leat_read(fds[0], &b, 1, LEAT_FOREVER) != 1 || b != (char)i)
-            return -2;
-        leat_yield();
-    }
-    (void)leat_close(fds[0]);
-    p->reached = kit_reach(&p->ran, NR_SPAWNS, KIT_LONG) &&
-                 kit_reach(&p->slept, NR_NAPS, KIT_LONG) && kit_reach(&p->deep, 10, KIT_LONG);
-    return 42;
-}
-
-static int program_run(struct program *p)
-{
-    p->value = kit_run(p->procs, program_main, p);
-    return 0;
-}
-
-static void check_program(struct program *p, int (*body)(void *), char text[KIT_TEXT_BYTES])
-{
-    int status = kit_child(body, p, 40000, text);
-
-    if (p->no_seccomp)
-        cr_skip("no seccomp here");
-    cr_assert(kit_exited(status, 0), "status %d: %s", status, text);
-    cr_expect(eq(int, p->value, 42));
-    cr_expect(p->reached);
-    cr_expect(eq(u64, atomic_load(&p->ran), NR_SPAWNS));
-    cr_expect(eq(u64, atomic_load(&p->slept), NR_NAPS));
-    cr_expect(eq(u64, atomic_load(&p->early), 0));
-    cr_expect(eq(u64, atomic_load(&p->echoed), NR_ECHOES));
-    cr_expect(eq(uint, p->nr_procs, p->want_procs), "%s", text);
 }
 
 /* --- threads --- */
@@ -145,7 +40,7 @@ Test(refused, every_thread, .timeout = 60)
 
     p->procs = 4;
     p->want_procs = 1;
-    check_program(p, no_threads_body, text);
+    program_check(p, no_threads_body, text);
     cr_expect(ge(uint, kit_occurs(text, "thread"), 1), "%s", text);
 }
 
@@ -184,7 +79,7 @@ Test(refused, every_thread_again_and_again, .timeout = 60)
 
     p->procs = 4;
     p->want_procs = 1;
-    check_program(p, no_threads_twice_body, text);
+    program_check(p, no_threads_twice_body, text);
 }
 
 /* Main returns with others alive: it has to end them itself. */
@@ -193,7 +88,7 @@ static int lone_end_main(void *arg)
     struct program *p = arg;
 
     for (unsigned long i = 0; i < 100; i++)
-        (void)go(nap, p, 3600 * LEAT_SEC);
+        (void)go(program_nap, p, 3600 * LEAT_SEC);
     (void)leat_sleep(5 * LEAT_MSEC);
     return 42;
 }
@@ -300,7 +195,7 @@ Test(refused, threads_from_the_nth_on, .timeout = 60)
         p->procs = 8;
         p->threads_allowed = n;
         p->want_procs = (unsigned)n;
-        check_program(p, no_threads_body, text);
+        program_check(p, no_threads_body, text);
         cr_expect(eq(uint, kit_occurs(text, "further thread"), 1), "%s", text);
     }
 }
@@ -313,7 +208,7 @@ Test(refused, the_monitor, .timeout = 60)
 
     p->procs = p->want_procs = 2;
     p->threads_allowed = 2;
-    check_program(p, no_threads_body, text);
+    program_check(p, no_threads_body, text);
     cr_expect(eq(uint, kit_occurs(text, "monitor"), 1), "%s", text);
 }
 
@@ -469,149 +364,4 @@ Test(refused, a_thread_for_a_hand_over, .timeout = 60)
     cr_expect(p->reached);
     cr_expect(gt(u64, atomic_load(&p->ran), 0));
     cr_expect(le(uint, kit_occurs(text, "further thread"), 1), "%s", text);
-}
-
-/* --- system calls --- */
-
-static const struct kit_refusal old_kernel[] = {
-    {SYS_epoll_pwait2, -1, 0, ENOSYS},
-    {SYS_membarrier, -1, 0, ENOSYS},
-    {SYS_sched_setattr, -1, 0, ENOSYS},
-    {SYS_madvise, 2, ADVICE_GUARD_INSTALL, EINVAL},
-};
-
-static int lacks(struct program *p, const struct kit_refusal *list, unsigned n)
-{
-    if (!kit_refuse(list, n)) {
-        p->no_seccomp = true;
-        return 0;
-    }
-    return program_run(p);
-}
-
-static int lacks_pwait2(void *arg)
-{
-    return lacks(arg, &old_kernel[0], 1);
-}
-
-static int lacks_membarrier(void *arg)
-{
-    return lacks(arg, &old_kernel[1], 1);
-}
-
-static int lacks_slices(void *arg)
-{
-    return lacks(arg, &old_kernel[2], 1);
-}
-
-static int lacks_guards(void *arg)
-{
-    return lacks(arg, &old_kernel[3], 1);
-}
-
-static int lacks_everything(void *arg)
-{
-    return lacks(arg, old_kernel, 4);
-}
-
-/*
- * Goal: the same program gives the same results without epoll_pwait2, membarrier, sched_setattr,
- * guard markers, and without all of them.
- */
-Test(refused, system_calls_of_newer_kernels, .timeout = 60)
-{
-    static int (*const body[])(void *) = {lacks_pwait2, lacks_membarrier, lacks_slices,
-                                          lacks_guards, lacks_everything};
-
-    for (int i = 0; i < 5; i++) {
-        struct program *p = kit_shared(sizeof(*p));
-        char text[KIT_TEXT_BYTES];
-
-        p->procs = p->want_procs = i % 2 ? 1 : 4;
-        check_program(p, body[i], text);
-        cr_expect(eq(u64, atomic_load(&p->deep), 10));
-    }
-}
-
-static int no_guards_main(void *arg)
-{
-    struct program *p = arg;
-
-    for (int i = 0; i < 200; i++) /* each its own guard: mprotect */
-        (void)go(nap, p, 20 * LEAT_MSEC);
-    return kit_reach(&p->slept, 200, KIT_LONG) ? 42 : -1;
-}
-
-static int no_guards_body(void *arg)
-{
-    struct program *p = arg;
-
-    if (!kit_refuse(&old_kernel[3], 1)) {
-        p->no_seccomp = true;
-        return 0;
-    }
-    for (int i = 0; i < 3; i++) {
-        atomic_store(&p->slept, 0);
-        p->value = kit_run(2, no_guards_main, p);
-        if (p->value != 42)
-            break;
-    }
-    return 0;
-}
-
-/* Goal: guards by mprotect serve many stacks, and are gone with each run. */
-Test(refused, guard_markers, .timeout = 60)
-{
-    struct program *p = kit_shared(sizeof(*p));
-    char text[KIT_TEXT_BYTES];
-    int status = kit_child(no_guards_body, p, 40000, text);
-
-    if (p->no_seccomp)
-        cr_skip("no seccomp here");
-    cr_assert(kit_exited(status, 0), "status %d: %s", status, text);
-    cr_expect(eq(int, p->value, 42));
-    cr_expect(eq(u64, atomic_load(&p->slept), 200));
-}
-
-/* As many descriptors are watched as the system allows. */
-static int watches_main(void *arg)
-{
-    static const struct kit_refusal no_watch = {SYS_epoll_ctl, -1, 0, ENOSPC};
-    static const char *const argv[] = {"sleep", "1000", NULL};
-    struct program *p = arg;
-    leat_process child;
-    siginfo_t info;
-
-    if (leat_process_start(&child, argv, NULL) != 0)
-        return 1;
-    /* this thread: nobody takes the coroutine off it */
-    if (!kit_refuse(&no_watch, 1)) {
-        p->no_seccomp = true;
-    } else if (leat_process_wait(&child, NULL, leat_after(KIT_LONG)) != -ENOSPC) {
-        leat_process_close(&child);
-        return 2;
-    }
-    leat_process_close(&child);
-    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD ? 42 : 3;
-}
-
-static int watches_body(void *arg)
-{
-    struct program *p = arg;
-
-    p->value = kit_run_alone(watches_main, p);
-    return 0;
-}
-
-/* Goal: a child whose end nobody can be told of is ended and its end taken all the same. */
-Test(refused, watching_a_child, .timeout = 60)
-{
-    struct program *p = kit_shared(sizeof(*p));
-    char text[KIT_TEXT_BYTES];
-    int status = kit_child(watches_body, p, 40000, text);
-
-    if (p->no_seccomp)
-        cr_skip("no seccomp here");
-    cr_assert(kit_exited(status, 0), "status %d: %s", status, text);
-    cr_expect(eq(int, p->value, 42));
 }
