@@ -91,6 +91,14 @@ bool kit_tcp_pair(int out[2])
     return OK(out[0] >= 0) && OK(out[1] >= 0);
 }
 
+int kit_read_byte(int fd)
+{
+    char c = 0;
+    ssize_t n = leat_read(fd, &c, 1, leat_after(60 * LEAT_SEC));
+
+    return n == 1 ? c : n < 0 ? (int)n : 1000;
+}
+
 int64_t kit_ms_since(int64_t start_ns)
 {
     return (leat_now() - start_ns) / MS;

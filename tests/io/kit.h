@@ -72,6 +72,9 @@ bool kit_tcp_pair(int out[2]);
 /* A listener on 127.0.0.1, and the text to dial it. */
 int kit_listen(char address[32], const leat_listen_opts *opts);
 
+/* Reads one byte: it, the error, or 1000 at the end. */
+int kit_read_byte(int fd);
+
 int64_t kit_ms_since(int64_t start_ns);
 
 /* The number of open descriptors of this process, without those that the runtime holds for a moment. */
