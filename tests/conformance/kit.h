@@ -7,8 +7,8 @@
 
 #include "sync/each.h"
 
-/* What instrumented code, and valgrind, go through less of. */
-#define KIT_LESS(n) (EACH_SANITIZED || EACH_VALGRIND ? (n) / 10 : (n))
+/* What instrumented and emulated code, and valgrind, go through less of. */
+#define KIT_LESS(n) (EACH_VALGRIND ? (n) / 40 : EACH_SANITIZED || EACH_EMULATED ? (n) / 10 : (n))
 
 LEAT_CHAN_TYPE(int_chan, int);
 

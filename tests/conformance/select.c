@@ -261,7 +261,7 @@ static int stress_main(void *arg)
             return 1;
     if (go(by_select, s, true) != 0 || go(by_select, s, false) != 0)
         return 2;
-    if (leat_wg_wait(&s->wg, leat_after(80 * LEAT_SEC)) != 0)
+    if (leat_wg_wait(&s->wg, leat_after((EACH_VALGRIND ? 150 : 80) * LEAT_SEC)) != 0)
         return 3;
     for (int k = 0; k < CHANS; k++)
         leat_chan_unref(s->c[k].chan);

@@ -62,6 +62,7 @@ def parked(name, want):
 gdb.execute("set pagination off")
 remote = os.environ.get("CTX_REMOTE")
 if remote:  # on another machine, which waits at its first instruction
+    gdb.execute("set remotetimeout 60")
     gdb.execute("target remote " + remote, to_string=True)
 gdb.execute("break *(unsigned long)&lea_ctx_switch", to_string=True)
 gdb.execute("continue" if remote else "run", to_string=True)

@@ -123,7 +123,7 @@ static int body_ends(void *arg)
                                CANCEL | CLOSE,
                                READY | TIMEOUT | CANCEL | CLOSE};
     uint64_t random = 88172645463325252u + leat_nr_procs();
-    int64_t end = leat_now() + 3 * LEAT_SEC;
+    int64_t end = leat_now() + 2 * LEAT_SEC;
 
     (void)arg;
     for (int i = 0; i < 2000 && leat_now() < end; i++)
@@ -163,7 +163,7 @@ static void *outsider(void *arg)
 
 static int body_outside(void *arg)
 {
-    int64_t now = leat_now(), end = now + 500 * MS, latest = now + 15 * LEAT_SEC;
+    int64_t now = leat_now(), end = now + 500 * MS, latest = now + 100 * LEAT_SEC;
     pthread_t thread[2];
     int rounds = 0;
 
@@ -213,7 +213,7 @@ static int lane(int64_t end, int own)
     do {
         int fd[2];
         unsigned char out[3] = {(unsigned char)own, (unsigned char)rounds, 0x5a}, in[3] = {0};
-        leat_deadline until = leat_after(20 * LEAT_SEC);
+        leat_deadline until = leat_after(100 * LEAT_SEC);
 
         WANT(kit_random(&random) % 2 ? leat_pipe(fd) : leat_socketpair(SOCK_STREAM, fd), 0);
         for (int i = 0; i < 3; i++) {

@@ -127,6 +127,7 @@ static void *look_submitter(void *arg)
             lea_idle_published(rt, NULL);
         }
         lea_u32_store_rel(&submitted[self], sum);
+        lea_fence_full(); /* one of the two sees the other's last sum */
         for (unsigned looks = 0;
              (int32_t)(lea_u32_load_acq(&taken) - lea_u32_load_acq(&submitted[0]) -
                        lea_u32_load_acq(&submitted[1])) < 0;
@@ -184,6 +185,7 @@ static void *sleep_sleeper(void *arg)
         }
         (void)lea_u32_add(&woken, 1);
     }
+    lea_search_end_found(m); /* its last look may have seen the end, and gone on searching */
     return arg;
 }
 
@@ -272,6 +274,8 @@ static void *monitor_sleeper(void *arg)
 
         lea_ready_list_init(&list);
         lea_idle_wait(worker[1], &list);
+        if (lea_u32_load_acq(&rt->phase) == LEA_PHASE_STOP)
+            break; /* a late monitor may be about to wake it */
         lea_search_end_found(worker[1]);
         w = lea_word_load_acq(&proc[0]->next);
         if (w && lea_word_cas(&proc[0]->next, w, 0)) {

@@ -320,7 +320,7 @@ static void call_often(struct world *w, int times)
 static int storm_main(void *arg)
 {
     struct world *w = arg;
-    unsigned n = KIT_SANITIZED ? 20 : MANY;
+    unsigned n = KIT_SANITIZED || KIT_VALGRIND ? 20 : MANY;
 
     for (unsigned i = 0; i < n; i++)
         if (go(call_often, w, 50) < 0)

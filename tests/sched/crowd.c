@@ -11,9 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ROUNDS (KIT_SANITIZED || KIT_VALGRIND ? 4 : 30)
+
 enum {
     PROCS = 64,
-    ROUNDS = KIT_SANITIZED ? 4 : 30,
     PAIRS = 24, /* that pass a byte to and fro through two pipes */
     PASSES = 40,
     TREES = 8,

@@ -72,7 +72,10 @@ bool kit_reach(atomic_ulong *count, unsigned long goal, int64_t span_ns);
  * So long that only a hang takes longer, also on a machine that is busy with other things: as much
  * longer as the runner has more patience then.
  */
-#define KIT_PATIENCE (KIT_VALGRIND ? 5 : KIT_TSAN ? 3 : 1)
+#ifndef LEAT_TEST_EMULATED /* by qemu-user: tests/CMakeLists.txt */
+#define LEAT_TEST_EMULATED 0
+#endif
+#define KIT_PATIENCE (KIT_VALGRIND ? 5 : KIT_TSAN || LEAT_TEST_EMULATED ? 3 : 1)
 #define KIT_LONG (KIT_PATIENCE * 20 * LEAT_SEC)
 
 /*

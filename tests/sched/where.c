@@ -88,6 +88,8 @@ Test(where, a_report_says_where, .timeout = 240)
     for (int i = 0; i < TRIES && !at; i++) {
         int status = kit_child(hog_child, NULL, 60000, text);
 
+        if (kit_exited(status, 2)) /* nobody had the CPU time of a hog */
+            continue;
         cr_assert(kit_exited(status, 0), "status %d: %s", status, text);
         at = first_address(text);
     }

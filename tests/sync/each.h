@@ -31,6 +31,12 @@
 #define EACH_VALGRIND 0
 #endif
 
+/* By qemu-user: tests/CMakeLists.txt */
+#ifndef LEAT_TEST_EMULATED
+#define LEAT_TEST_EMULATED 0
+#endif
+#define EACH_EMULATED LEAT_TEST_EMULATED
+
 /* So many rounds natively, a tenth in instrumented code, a fiftieth by memcheck. */
 #define EACH_SLOW(n) (EACH_VALGRIND ? (n) / 50 : EACH_SANITIZED ? (n) / 10 : (n))
 
@@ -39,7 +45,7 @@
  * So long only when somebody takes no notice of being cancelled: the grace ends with the last
  * coroutine.
  */
-#define EACH_GRACE_MS 20000
+#define EACH_GRACE_MS (EACH_VALGRIND ? 100000 : 20000)
 
 #define EACH_PROCS(procs)                                                                          \
     unsigned procs = 1;                                                                            \
@@ -78,6 +84,6 @@ static inline void each_jitter(unsigned *seed)
 }
 
 /* So long that only a hang takes longer. */
-#define EACH_LONG leat_after((EACH_VALGRIND ? 150 : EACH_SANITIZED ? 60 : 30) * LEAT_SEC)
+#define EACH_LONG leat_after((EACH_VALGRIND ? 150 : 60) * LEAT_SEC)
 
 #endif
