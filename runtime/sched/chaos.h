@@ -10,8 +10,8 @@
  * and turns_left is 3 at most, so that every few turns begin with a look around.
  *
  * Replay: each processor and each worker has a generator of its own, which begins with the seed.
- * With one processor, and a program that asks neither clock nor kernel, the same seed is the same
- * run; else the same habit.
+ * With one processor, and a program that asks neither clock nor kernel and whose turns are shorter
+ * than the slice, the same seed is the same run; else the same habit.
  */
 #ifndef LEA_SCHED_CHAOS_H
 #define LEA_SCHED_CHAOS_H
