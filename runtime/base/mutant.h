@@ -39,6 +39,12 @@
     X(STACK_FREED_EARLY, "a coroutine's stack is given back while it stands on it")                \
     X(CLASS_NO_WEIGHTS, "the most urgent class is always served first")                            \
     X(ROOT_FENCE, "ROOT: no fence between holding the run and looking whether there is one")       \
+    X(SOLO_LOOK_EARLY, "SOLO: the state is read before the holder says that it is inside")         \
+    X(SOLO_NO_MEMBARRIER, "SOLO: who heeds looks inside without a membarrier")                     \
+    X(SOLO_NOT_AWAITED, "who heeds does not wait for the holder to leave")                         \
+    X(SOLO_END_RELAXED, "SOLO: a solo section ends without release")                               \
+    X(SOLO_SECOND_PASSES, "who heeds while another one waits passes at once")                      \
+    X(SOLO_UNHEEDED, "nobody heeds solo sections")                                                 \
     X(SPAWN_NOT_COUNTED, "coroutines that ended stay counted as alive")
 
 /*

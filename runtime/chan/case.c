@@ -64,7 +64,7 @@ bool lea_chan_case_take(leat_case *c, struct lea_select *s)
 {
     struct leat_chan *ch = lea_chan_case_of(c);
     struct lea_woken woken = {NULL, NULL, NULL};
-    uintptr_t w = lea_chan_lock(ch);
+    uintptr_t w = lea_chan_lock(ch, s->m);
     int r = try_locked(ch, w, c, &woken);
 
     (void)lea_chan_unlock(ch, w);
@@ -93,7 +93,7 @@ enum lea_case_queued lea_chan_case_queue(leat_case *c, struct lea_select *s)
 {
     struct leat_chan *ch = lea_chan_case_of(c);
     struct lea_chan_waiter *me = waiter_of(c);
-    uintptr_t w = lea_chan_lock(ch);
+    uintptr_t w = lea_chan_lock(ch, s->m);
 
     if (ready_locked(ch, w, c, s) && !LEA_MUTATED(SELECT_NO_SECOND_LOOK))
         return claim_and_take(c, s, w);
@@ -107,11 +107,11 @@ enum lea_case_queued lea_chan_case_queue(leat_case *c, struct lea_select *s)
     return LEA_CASE_QUEUED;
 }
 
-enum lea_case_left lea_chan_case_leave(leat_case *c)
+enum lea_case_left lea_chan_case_leave(leat_case *c, const struct lea_select *s)
 {
     struct leat_chan *ch = lea_chan_case_of(c);
     struct lea_waiter *me = &waiter_of(c)->waiter;
-    uintptr_t w = lea_chan_lock(ch);
+    uintptr_t w = lea_chan_lock(ch, s->m);
     enum lea_case_left left = lea_case_left(me);
 
     if (me->queued)

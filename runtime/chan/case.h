@@ -28,7 +28,7 @@ bool lea_chan_case_take(leat_case *c, struct lea_select *s);
 enum lea_case_queued lea_chan_case_queue(leat_case *c, struct lea_select *s);
 
 /* Get out of the line. */
-enum lea_case_left lea_chan_case_leave(leat_case *c);
+enum lea_case_left lea_chan_case_leave(leat_case *c, const struct lea_select *s);
 
 /* It was claimed, and it has left the line: the result. */
 int lea_chan_case_finish(const leat_case *c, enum lea_wake code);

@@ -37,7 +37,7 @@ static struct lea_waiters *list_of(struct leat_chan *c, enum lea_chan_dir dir)
 
 /* A wait in the list has ended. By deadline or cancellation: then the list has to be left. */
 static int wait_over(struct leat_chan *c, enum lea_chan_dir dir, struct lea_waiter *waiter,
-                     enum lea_wake code)
+                     enum lea_wake code, const struct lea_worker *m)
 {
     uintptr_t w;
 
@@ -46,40 +46,56 @@ static int wait_over(struct leat_chan *c, enum lea_chan_dir dir, struct lea_wait
             lea_waiter_told(waiter);
         return code == LEA_WAKE_DONE ? 0 : -EPIPE;
     }
-    w = lea_chan_lock(c);
+    w = lea_chan_lock(c, m);
     if (waiter->queued && !LEA_MUTATED(CHAN_WAITER_KEPT))
         lea_waiters_del(list_of(c, dir), waiter);
     (void)lea_chan_unlock(c, w);
     return lea_wake_errno(code);
 }
 
+/* Ends what lock() began. */
+INLINE void unlock(struct leat_chan *c, uintptr_t w, uintptr_t next, bool solo)
+{
+    lea_chan_unlock_to(c, w, next);
+    if (solo)
+        lea_solo_end();
+}
+
 /*
  * The channel is locked, and the attempt of a coroutine has to wait. Unlocks it, and leaves the
- * bracket.
+ * bracket. Without a deadline nobody ends the wait but who finds it in the list, and cancellation:
+ * all of them heed, so that it may be ended in a solo section (`mark`).
  */
 INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, void *elem,
-                    int64_t until_ns, struct lea_worker *m)
+                    int64_t until_ns, struct lea_worker *m, bool solo)
 {
     struct lea_chan_waiter me;
     enum lea_wake code;
+    uintptr_t next;
     int r = 0;
 
     if (LEA_UNLIKELY(until_ns <= 0)) {
-        (void)lea_chan_unlock(c, w);
+        unlock(c, w, lea_chan_next(c, w), solo);
         lea_leave(m);
         return -ETIMEDOUT;
     }
     lea_waiter_begin_co(&me.waiter, m->co);
     lea_waiter_begin_served(&me.waiter);
     lea_co_waits_for(m->co, c);
+    me.waiter.mark = until_ns == INT64_MAX;
     me.elem = elem;
     lea_waiters_push_back(list_of(c, dir), &me.waiter);
-    (void)lea_chan_unlock(c, w);
-    code = lea_park_until(&m, lea_chan_reason(dir), me.waiter.ticket, until_ns, false);
+    /* without LOCK nobody has left a list on the way here */
+    next = solo ? (w | (dir == LEA_CHAN_DIR_SEND ? LEA_CHAN_RECV : LEA_CHAN_SEND)) + LEA_CHAN_CHANGE
+                : lea_chan_next(c, w);
+    unlock(c, w, next, solo);
+    code = LEA_LIKELY(until_ns == INT64_MAX)
+               ? lea_park_listed(&m, lea_chan_reason(dir), me.waiter.ticket)
+               : lea_park_until(&m, lea_chan_reason(dir), me.waiter.ticket, until_ns, false);
     if (LEA_LIKELY(code == LEA_WAKE_DONE))
         lea_waiter_told(&me.waiter);
     else
-        r = wait_over(c, dir, &me.waiter, code);
+        r = wait_over(c, dir, &me.waiter, code, m);
     lea_leave(m);
     return r;
 }
@@ -87,13 +103,26 @@ INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, voi
 static __attribute__((noinline)) int wait_send(struct leat_chan *c, uintptr_t w, void *elem,
                                                int64_t until_ns, struct lea_worker *m)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m);
+    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m, false);
 }
 
 static __attribute__((noinline)) int wait_recv(struct leat_chan *c, uintptr_t w, void *elem,
                                                int64_t until_ns, struct lea_worker *m)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m);
+    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m, false);
+}
+
+/* In a solo section, which is left. */
+static __attribute__((noinline)) int wait_send_solo(struct leat_chan *c, uintptr_t w, void *elem,
+                                                    int64_t until_ns, struct lea_worker *m)
+{
+    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m, true);
+}
+
+static __attribute__((noinline)) int wait_recv_solo(struct leat_chan *c, uintptr_t w, void *elem,
+                                                    int64_t until_ns, struct lea_worker *m)
+{
+    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m, true);
 }
 
 /*
@@ -114,7 +143,7 @@ static __attribute__((noinline)) int all_cases(struct leat_chan *c, uintptr_t w,
             lea_leave(m);
             return -ECANCELED;
         }
-        w = lea_chan_lock(c);
+        w = lea_chan_lock(c, m);
     }
     r = lea_chan_try_locked(c, w, dir, elem, &woken);
     if (r == -EAGAIN)
@@ -134,7 +163,7 @@ static __attribute__((noinline)) int of_thread(struct leat_chan *c, enum lea_cha
     struct lea_woken woken = {NULL, NULL, NULL};
     struct lea_chan_waiter me;
     struct lea_worker *m = NULL;
-    uintptr_t w = lea_chan_lock(c);
+    uintptr_t w = lea_chan_lock(c, NULL);
     int r = lea_chan_try_locked(c, w, dir, elem, &woken);
     bool waits = r == -EAGAIN && until_ns > 0;
 
@@ -149,7 +178,7 @@ static __attribute__((noinline)) int of_thread(struct leat_chan *c, enum lea_cha
         lea_rt_drop();
     if (waits)
         r = wait_over(c, dir, &me.waiter,
-                      lea_waiter_wait(&me.waiter, &m, lea_chan_reason(dir), until_ns, false));
+                      lea_waiter_wait(&me.waiter, &m, lea_chan_reason(dir), until_ns, false), m);
     return r;
 }
 
@@ -180,20 +209,45 @@ static __attribute__((noinline)) int odd_wait(struct leat_chan *c, enum lea_chan
  * The usual way of a coroutine: nothing keeps it from going on, nobody has the channel, the element
  * is small, and who waits on the other side has parked. It makes no call that would come back here,
  * so it keeps little; for everything else there is all_cases(). This is worth a quarter of a
- * rendezvous.
+ * rendezvous. There are two of each: with LOCK, and in a solo section, which is worth half of one.
  */
 INLINE bool usual(const struct lea_worker *m, const struct leat_chan *c)
 {
     return LEA_LIKELY(!lea_asked(m) && !lea_co_cancelled(m->co) && c->small);
 }
 
+INLINE bool lock(struct leat_chan *c, const struct lea_worker *m, uintptr_t *w, bool solo)
+{
+    if (!solo)
+        return lea_chan_lock_try(c, m, w);
+    if (!lea_solo_begin())
+        return false;
+    *w = lea_chan_solo_lock(c);
+    return true;
+}
+
+/* Locked, and not the usual way. */
+INLINE int unusual(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, void *elem,
+                   int64_t until_ns, struct lea_worker *m, bool solo)
+{
+    if (solo)
+        lea_chan_solo_keep(c, w);
+    return all_cases(c, w, dir, elem, until_ns, m);
+}
+
 /* The first of those who wait is claimed; NULL: that is not the usual way. */
-INLINE struct lea_co *claim_first(struct lea_waiters *list, struct lea_waiter *first)
+INLINE struct lea_co *claim_first(struct lea_waiters *list, struct lea_waiter *first, bool solo)
 {
     struct lea_co *co = first->co;
 
-    if (LEA_UNLIKELY(!co || !lea_co_claim_parked(co, first->ticket, LEA_WAKE_DONE)))
+    if (LEA_UNLIKELY(!co))
         return NULL;
+    if (solo && LEA_LIKELY(first->mark)) {
+        if (LEA_UNLIKELY(!lea_co_claim_parked_solo(co, first->ticket, LEA_WAKE_DONE)))
+            return NULL;
+    } else if (LEA_UNLIKELY(!lea_co_claim_parked(co, first->ticket, LEA_WAKE_DONE))) {
+        return NULL;
+    }
     lea_waiter_tell(first);
     lea_waiters_drop_first(list);
     return co;
@@ -206,98 +260,134 @@ static __attribute__((noinline)) int ready_and_leave(struct lea_worker *m, struc
     return 0;
 }
 
-static __attribute__((noinline)) int send_usual(struct leat_chan *c, void *from, int64_t until_ns,
-                                                struct lea_worker *m)
+INLINE int send_usual(struct leat_chan *c, void *from, int64_t until_ns, struct lea_worker *m,
+                      bool solo)
 {
     struct lea_waiter *first;
     uintptr_t w, next;
     uint32_t len;
 
     lea_tick(m);
-    if (LEA_UNLIKELY(!usual(m, c) || !lea_chan_lock_try(c, &w)))
+    if (LEA_UNLIKELY(!usual(m, c) || !lock(c, m, &w, solo)))
         return all_cases(c, 0, LEA_CHAN_DIR_SEND, from, until_ns, m);
     if (LEA_UNLIKELY(w & LEA_CHAN_CLOSED))
-        return all_cases(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m);
+        return unusual(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m, solo);
     len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
     first = lea_waiters_first(&c->receivers);
     if (first && !(LEA_MUTATED(CHAN_PAST_RING) && c->capacity)) {
         void *to = lea_container(first, struct lea_chan_waiter, waiter)->elem;
-        struct lea_co *co = claim_first(&c->receivers, first);
+        struct lea_co *co = claim_first(&c->receivers, first, solo);
 
         if (LEA_UNLIKELY(!co))
-            return all_cases(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m);
+            return unusual(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m, solo);
         if (LEA_LIKELY(to != NULL))
             lea_chan_copy_small(to, from, c->elem_bytes);
         next = w + LEA_CHAN_CHANGE;
         if (!c->receivers.first && len == c->capacity)
             next &= ~LEA_CHAN_SEND;
-        lea_chan_unlock_to(c, w, next);
+        unlock(c, w, next, solo);
         return ready_and_leave(m, co);
     }
     if (len == c->capacity)
-        return wait_send(c, w, from, until_ns, m);
+        return solo ? wait_send_solo(c, w, from, until_ns, m) : wait_send(c, w, from, until_ns, m);
     lea_chan_copy_small(lea_chan_tail(c, len), from, c->elem_bytes);
     lea_u32_store_rlx(&c->len, len + 1); /* relaxed: CHAN publishes it */
     next = (w | LEA_CHAN_RECV) + LEA_CHAN_CHANGE;
     if (len + 1 == c->capacity)
         next &= ~LEA_CHAN_SEND;
-    lea_chan_unlock_to(c, w, next);
+    unlock(c, w, next, solo);
     lea_leave(m);
     return 0;
+}
+
+static __attribute__((noinline)) int send_locked(struct leat_chan *c, void *from, int64_t until_ns,
+                                                 struct lea_worker *m)
+{
+    return send_usual(c, from, until_ns, m, false);
+}
+
+static __attribute__((noinline)) int send_solo(struct leat_chan *c, void *from, int64_t until_ns,
+                                               struct lea_worker *m)
+{
+    return send_usual(c, from, until_ns, m, true);
 }
 
 int leat_chan_send(leat_chan *c, const void *elem, leat_deadline until)
 {
     struct lea_worker *m = lea_self();
+    void *from = (void *)(uintptr_t)elem;
 
     if (LEA_UNLIKELY(!c || !m))
-        return odd_wait(c, LEA_CHAN_DIR_SEND, (void *)(uintptr_t)elem, until.ns);
-    return send_usual(c, (void *)(uintptr_t)elem, until.ns, m);
+        return odd_wait(c, LEA_CHAN_DIR_SEND, from, until.ns);
+    return lea_solo_may() ? send_solo(c, from, until.ns, m) : send_locked(c, from, until.ns, m);
+}
+
+/* The ring is full: its oldest element goes out, and a sender's comes in. */
+static __attribute__((noinline)) void through_ring(struct leat_chan *c, uint32_t len, void *out,
+                                                   const void *from)
+{
+    if (LEA_LIKELY(out != NULL))
+        lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
+    lea_chan_head_on(c);
+    lea_chan_copy_small(lea_chan_tail(c, len - 1), from, c->elem_bytes);
 }
 
 /* Somebody waits to send. */
-static __attribute__((noinline)) int recv_from_sender(struct leat_chan *c, uintptr_t w, void *out,
-                                                      int64_t until_ns, struct lea_worker *m)
+INLINE int recv_from_sender(struct leat_chan *c, uintptr_t w, void *out, int64_t until_ns,
+                            struct lea_worker *m, bool solo)
 {
     struct lea_waiter *first = lea_waiters_first(&c->senders);
     const void *from = lea_container(first, struct lea_chan_waiter, waiter)->elem;
-    struct lea_co *co = claim_first(&c->senders, first);
+    struct lea_co *co = claim_first(&c->senders, first, solo);
     uint32_t len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
     uintptr_t next = w + LEA_CHAN_CHANGE;
 
     if (LEA_UNLIKELY(!co))
-        return all_cases(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m);
+        return unusual(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m, solo);
     if (len) {
-        if (LEA_LIKELY(out != NULL))
-            lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
-        lea_chan_head_on(c);
-        lea_chan_copy_small(lea_chan_tail(c, len - 1), from, c->elem_bytes);
+        through_ring(c, len, out, from);
     } else {
         if (LEA_LIKELY(out != NULL))
             lea_chan_copy_small(out, from, c->elem_bytes);
         if (!c->senders.first)
             next &= ~LEA_CHAN_RECV;
     }
-    lea_chan_unlock_to(c, w, next);
+    unlock(c, w, next, solo);
     return ready_and_leave(m, co);
 }
 
-static __attribute__((noinline)) int recv_usual(struct leat_chan *c, void *out, int64_t until_ns,
-                                                struct lea_worker *m)
+static __attribute__((noinline)) int recv_from_sender_locked(struct leat_chan *c, uintptr_t w,
+                                                             void *out, int64_t until_ns,
+                                                             struct lea_worker *m)
+{
+    return recv_from_sender(c, w, out, until_ns, m, false);
+}
+
+static __attribute__((noinline)) int recv_from_sender_solo(struct leat_chan *c, uintptr_t w,
+                                                           void *out, int64_t until_ns,
+                                                           struct lea_worker *m)
+{
+    return recv_from_sender(c, w, out, until_ns, m, true);
+}
+
+INLINE int recv_usual(struct leat_chan *c, void *out, int64_t until_ns, struct lea_worker *m,
+                      bool solo)
 {
     uintptr_t w, next;
     uint32_t len;
 
     lea_tick(m);
-    if (LEA_UNLIKELY(!usual(m, c) || !lea_chan_lock_try(c, &w)))
+    if (LEA_UNLIKELY(!usual(m, c) || !lock(c, m, &w, solo)))
         return all_cases(c, 0, LEA_CHAN_DIR_RECV, out, until_ns, m);
     len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
     if (c->senders.first && !(LEA_MUTATED(CHAN_REFILL) && len))
-        return recv_from_sender(c, w, out, until_ns, m);
-    if (!len)
-        return LEA_UNLIKELY(w & LEA_CHAN_CLOSED)
-                   ? all_cases(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m)
-                   : wait_recv(c, w, out, until_ns, m);
+        return solo ? recv_from_sender_solo(c, w, out, until_ns, m)
+                    : recv_from_sender_locked(c, w, out, until_ns, m);
+    if (!len) {
+        if (LEA_UNLIKELY(w & LEA_CHAN_CLOSED))
+            return unusual(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m, solo);
+        return solo ? wait_recv_solo(c, w, out, until_ns, m) : wait_recv(c, w, out, until_ns, m);
+    }
     if (LEA_LIKELY(out != NULL))
         lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
     lea_chan_head_on(c);
@@ -305,9 +395,21 @@ static __attribute__((noinline)) int recv_usual(struct leat_chan *c, void *out, 
     next = (w | LEA_CHAN_SEND) + LEA_CHAN_CHANGE;
     if (len == 1)
         next &= ~LEA_CHAN_RECV;
-    lea_chan_unlock_to(c, w, next);
+    unlock(c, w, next, solo);
     lea_leave(m);
     return 0;
+}
+
+static __attribute__((noinline)) int recv_locked(struct leat_chan *c, void *out, int64_t until_ns,
+                                                 struct lea_worker *m)
+{
+    return recv_usual(c, out, until_ns, m, false);
+}
+
+static __attribute__((noinline)) int recv_solo(struct leat_chan *c, void *out, int64_t until_ns,
+                                               struct lea_worker *m)
+{
+    return recv_usual(c, out, until_ns, m, true);
 }
 
 int leat_chan_recv(leat_chan *c, void *out, leat_deadline until)
@@ -316,7 +418,7 @@ int leat_chan_recv(leat_chan *c, void *out, leat_deadline until)
 
     if (LEA_UNLIKELY(!c || !m))
         return odd_wait(c, LEA_CHAN_DIR_RECV, out, until.ns);
-    return recv_usual(c, out, until.ns, m);
+    return lea_solo_may() ? recv_solo(c, out, until.ns, m) : recv_locked(c, out, until.ns, m);
 }
 
 INLINE int at_once(struct leat_chan *c, enum lea_chan_dir dir, void *elem)
@@ -331,10 +433,10 @@ INLINE int at_once(struct leat_chan *c, enum lea_chan_dir dir, void *elem)
     r = lea_chan_word_says(lea_word_load_acq(&c->word), dir); /* CHAN */
     if (r < 0)
         return r;
-    m = lea_enter();
+    m = lea_solo_enter_any();
     if (LEA_UNLIKELY(!m))
         return of_thread(c, dir, elem, 0);
-    w = lea_chan_lock(c);
+    w = lea_chan_lock(c, m);
     r = lea_chan_try_locked(c, w, dir, elem, &woken);
     (void)lea_chan_unlock(c, w);
     lea_woken_deliver(&woken, m, m->rt);
@@ -429,7 +531,7 @@ int leat_chan_close(leat_chan *c)
         return -EINVAL;
     m = lea_enter();
     lea_wakes_begin(&wakes, m);
-    w = lea_chan_lock(c);
+    w = lea_chan_lock(c, m);
     if (!(w & LEA_CHAN_CLOSED)) {
         claim_all(&c->receivers, &wakes, &early);
         if (!LEA_MUTATED(CHAN_CLOSE_SENDERS))

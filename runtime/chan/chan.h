@@ -12,6 +12,8 @@
  * one locked instruction, counts from its unlock on, and what the word says is so at the instant
  * when it is read, whoever has the LOCK: a try that has to fail, and what a closed channel answers
  * for ever, are one load. The count tells a select that nothing has happened between two loads.
+ * The plain calls do the same in a solo section (sched/solo.h) without LOCK, and without a locked
+ * instruction; whoever sets LOCK is the one processor's holder then, or has heeded.
  *
  * Always, while nobody holds the LOCK:
  *  - who waits in `receivers` and has not been claimed or given up yet finds len == 0 and nobody in
@@ -37,6 +39,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "sched/solo.h"
 #include "sched/waiter.h"
 
 #include <leat/chan.h>
@@ -91,9 +94,13 @@ static const struct lea_lock lea_chan_rank = LEA_LOCK_INIT(LEA_RANK_SYNC);
 #define lea_chan_rank_leave() ((void)0)
 #endif
 
-/* Nobody has it: *w is the word before, for the unlock. */
-static inline bool lea_chan_lock_try(struct leat_chan *c, uintptr_t *w)
+/*
+ * Nobody has it: *w is the word before, for the unlock. @m: the worker in its bracket, NULL on a
+ * plain thread.
+ */
+static inline bool lea_chan_lock_try(struct leat_chan *c, const struct lea_worker *m, uintptr_t *w)
 {
+    lea_solo_heed_by(m);
     *w = lea_word_load_rlx(&c->word); /* relaxed: the CAS decides */
     if (LEA_MUTATED(CHAN_LOCK_PLAIN) && !(*w & LEA_CHAN_LOCK)) {
         lea_word_store_rel(&c->word, *w | LEA_CHAN_LOCK);
@@ -106,12 +113,29 @@ static inline bool lea_chan_lock_try(struct leat_chan *c, uintptr_t *w)
     return true;
 }
 
-/* Returns the word before, for the unlock. */
-static inline uintptr_t lea_chan_lock(struct leat_chan *c)
+/* Returns the word before, for the unlock. @m: as above. */
+static inline uintptr_t lea_chan_lock(struct leat_chan *c, const struct lea_worker *m)
 {
     uintptr_t w;
 
-    return LEA_LIKELY(lea_chan_lock_try(c, &w)) ? w : lea_chan_lock_slow(c);
+    return LEA_LIKELY(lea_chan_lock_try(c, m, &w)) ? w : lea_chan_lock_slow(c);
+}
+
+/* In a solo section, which stands for LOCK. Returns the word. */
+static inline uintptr_t lea_chan_solo_lock(const struct leat_chan *c)
+{
+    uintptr_t w = lea_word_load_acq(&c->word); /* CHAN */
+
+    LEA_ASSERT(!(w & LEA_CHAN_LOCK));
+    lea_chan_rank_enter();
+    return w;
+}
+
+/* From a solo section to LOCK: what follows is not done in one. @w: as the lock has returned it. */
+static inline void lea_chan_solo_keep(struct leat_chan *c, uintptr_t w)
+{
+    lea_word_store_rlx(&c->word, w | LEA_CHAN_LOCK); /* relaxed: SOLO publishes it */
+    lea_solo_end();
 }
 
 /*

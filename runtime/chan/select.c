@@ -73,7 +73,7 @@ static inline enum lea_case_queued queue(leat_case *c, struct lea_select *s)
 
 static inline enum lea_case_left leave(leat_case *c, struct lea_select *s)
 {
-    return LEA_UNLIKELY(c->ops_ != NULL) ? c->ops_->leave(c, s) : lea_chan_case_leave(c);
+    return LEA_UNLIKELY(c->ops_ != NULL) ? c->ops_->leave(c, s) : lea_chan_case_leave(c, s);
 }
 
 static inline bool finish(leat_case *c, struct lea_select *s, enum lea_wake code)

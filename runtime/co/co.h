@@ -336,6 +336,21 @@ static inline bool lea_co_claim_parked(struct lea_co *co, uintptr_t ticket, enum
 }
 
 /*
+ * The same in a solo section (sched/solo.h), of a wait that nobody else ends but by cancellation.
+ */
+static inline bool lea_co_claim_parked_solo(struct lea_co *co, uintptr_t ticket, enum lea_wake code)
+{
+    uintptr_t w = lea_word_load_acq(&co->wait);
+
+    if (LEA_UNLIKELY(lea_wait_seq(w) != ticket || !(w & LEA_WAIT_PARKED)))
+        return false;
+    lea_word_store_rel(&co->wait, (ticket + 1) << LEA_WAIT_SEQ_SHIFT |
+                                      (uintptr_t)code << LEA_WAIT_CODE_SHIFT |
+                                      (w & LEA_WAIT_KEPT)); /* WAIT-CLAIM */
+    return true;
+}
+
+/*
  * As lea_co_claim(); a coroutine that must be made ready is added to `out`. True when the wait was
  * ours.
  */
@@ -370,6 +385,17 @@ static inline bool lea_co_arm(struct lea_co *co, uintptr_t ticket, bool shielded
         if (lea_word_cas(&co->wait, w, w | LEA_WAIT_PARKED | (shielded ? LEA_WAIT_SHIELD : 0)))
             return true;
     }
+}
+
+/* The same in a solo section, of a wait that nobody else ends but by cancellation; not shielded. */
+static inline bool lea_co_arm_solo(struct lea_co *co, uintptr_t ticket)
+{
+    uintptr_t w = lea_word_load_acq(&co->wait);
+
+    if (LEA_UNLIKELY(lea_wait_seq(w) != ticket || (w & LEA_WAIT_CANCEL)))
+        return lea_co_arm(co, ticket, false);
+    lea_word_store_rel(&co->wait, w | LEA_WAIT_PARKED); /* WAIT-ARM */
+    return true;
 }
 
 /*

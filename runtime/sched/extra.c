@@ -4,6 +4,7 @@
  */
 #include "sched/extra.h"
 
+#include "sched/solo.h"
 #include "sched/waiter.h"
 
 #include <string.h>
@@ -111,6 +112,7 @@ bool lea_extra_lock(struct lea_co *co)
 {
     unsigned round = 0;
 
+    lea_solo_heed();
     for (;;) {
         uintptr_t w = lea_word_load_acq(&co->wait);
 

@@ -7,6 +7,7 @@
 #include "sched/bound.h"
 #include "sched/idle.h"
 #include "sched/loop.h"
+#include "sched/solo.h"
 
 #include <leat/run.h>
 
@@ -30,11 +31,14 @@ struct lea_worker *lea_park(struct lea_worker *m, enum lea_reason reason, lea_co
     return lea_loop_leave(m, g, next, commit, arg);
 }
 
-struct lea_worker *lea_park_ticket(struct lea_worker *m, enum lea_reason reason, uintptr_t ticket,
-                                   bool shielded)
+/* @listed: as lea_park_listed(). */
+__attribute__((always_inline)) static inline struct lea_worker *
+park_ticket(struct lea_worker *m, enum lea_reason reason, uintptr_t ticket, bool shielded,
+            bool listed)
 {
     struct lea_co *g = m->co, *next;
     struct lea_proc *p = m->proc;
+    bool armed;
 
     if (LEA_UNLIKELY(!p || !p->alone || p->trace))
         return lea_park(m, reason, lea_park_arm,
@@ -50,9 +54,29 @@ struct lea_worker *lea_park_ticket(struct lea_worker *m, enum lea_reason reason,
     lea_count(p, LEA_COUNT_PARKED, 1);
     next = lea_loop_next(m, p);
     m->co = next; /* not in two places while it is made ready */
-    if (LEA_UNLIKELY(!lea_co_arm(g, ticket, shielded)))
+    if (listed && LEA_LIKELY(lea_solo_may() && lea_solo_begin())) {
+        armed = lea_co_arm_solo(g, ticket);
+        lea_solo_end();
+    } else {
+        armed = lea_co_arm(g, ticket, shielded);
+    }
+    if (LEA_UNLIKELY(!armed))
         lea_ready(m->rt, m, g);
     return lea_loop_switch(m, g, next);
+}
+
+struct lea_worker *lea_park_ticket(struct lea_worker *m, enum lea_reason reason, uintptr_t ticket,
+                                   bool shielded)
+{
+    return park_ticket(m, reason, ticket, shielded, false);
+}
+
+enum lea_wake lea_park_listed(struct lea_worker **m, enum lea_reason reason, uintptr_t ticket)
+{
+    struct lea_co *g = (*m)->co;
+
+    *m = park_ticket(*m, reason, ticket, false, true);
+    return lea_co_wake_code(g);
 }
 
 bool lea_park_arm(struct lea_worker *m, struct lea_co *g, void *arg)

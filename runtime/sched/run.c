@@ -28,6 +28,7 @@
 #include "sched/loop.h"
 #include "sched/monitor.h"
 #include "sched/overflow.h"
+#include "sched/solo.h"
 #include "sched/spawn.h"
 #include "sched/worker.h"
 
@@ -41,7 +42,7 @@
 #define LEAVE_NS 150000000 /* a busy machine may take so long to let the threads leave */
 #define REPORT_MAX 20
 
-/* The one writable static: finds the run that is under way. */
+/* Finds the run that is under way. The one writable static beside lea_solo (solo.h). */
 static struct {
     lea_word rt;    /* struct lea_runtime *; 0 none */
     lea_u32 users;  /* plain threads that hold it */
@@ -97,6 +98,7 @@ static void in_child(void)
         return;
     lea_u32_store_rel(&root.forked, 1);
     lea_word_store_rel(&root.rt, 0);
+    lea_solo_forked();
     lea_self_set(NULL);
     lea_self_blocking_set(NULL);
 }
@@ -177,6 +179,7 @@ static void settle_procs(struct lea_runtime *rt, uint32_t n)
  */
 static int threads_start(struct lea_runtime *rt, struct lea_worker **own)
 {
+    bool only = lea_os_nr_threads() == 1;
     uint32_t n = 0;
 
     *own = NULL;
@@ -195,6 +198,8 @@ static int threads_start(struct lea_runtime *rt, struct lea_worker **own)
         n = 1;
     }
     settle_procs(rt, n);
+    /* what threads of earlier runs take for their processor is none */
+    lea_solo_run_begins(rt->alone && !rt->fenced && !lea_u32_load_acq(&root.left), only);
     lea_word_store_rel(&root.rt, (uintptr_t)rt);
     if (lea_monitor_start(rt) < 0) {
         lea_log_warn(
@@ -215,8 +220,10 @@ static void cancel_one(void *obj, void *arg)
 
     /* who is between FREE and READY comes next time; relaxed: constant from before it was READY */
     if (lea_u32_load_acq(&g->state) != LEA_FREE &&
-        (!(lea_word_load_rlx(&g->wait) & LEA_WAIT_SHELTER) || LEA_MUTATED(SHELTER_SWEPT)))
+        (!(lea_word_load_rlx(&g->wait) & LEA_WAIT_SHELTER) || LEA_MUTATED(SHELTER_SWEPT))) {
+        lea_solo_heed();
         (void)lea_co_cancel(g, arg);
+    }
 }
 
 /* Again and again: a spawn that had begun before ENDING may come late. */
@@ -383,6 +390,7 @@ static void run_end(struct lea_runtime *rt, bool own_worker)
     if (!LEA_MUTATED(ATTACH_END_EARLY))
         users_wait(); /* ATTACH-END */
     threads_end(rt, own_worker);
+    lea_solo_run_ended();
     lea_blocking_end(&rt->blocking);
     call_at_end(rt);
     lea_chaos_end(rt);

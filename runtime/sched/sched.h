@@ -68,6 +68,12 @@ static inline enum lea_wake lea_park_until(struct lea_worker **m, enum lea_reaso
     return lea_co_wake_code(g);
 }
 
+/*
+ * As lea_park_until() without a deadline, not shielded, of a wait that ends by nobody who does not
+ * heed (solo.h): by who finds it in a list that is changed in solo sections, and by cancellation.
+ */
+enum lea_wake lea_park_listed(struct lea_worker **m, enum lea_reason reason, uintptr_t ticket);
+
 /* To the tail of the local queue, or at once when nobody else is ready. */
 struct lea_worker *lea_yield(struct lea_worker *m);
 

@@ -18,6 +18,7 @@
  * when the opener waits for them.
  */
 #include "base/mutant.h"
+#include "sched/solo.h"
 #include "sched/wrong.h"
 #include "scope/outside.h"
 #include "scope/scope.h"
@@ -243,6 +244,7 @@ static struct lea_co *ask_portion_locked(struct lea_group *g, struct lea_wakes *
         lea_prefetch(lea_container(co->member.next, struct lea_co, member));
         lea_list_del(&co->member);
         lea_list_push_back(&g->asked, &co->member);
+        lea_solo_heed();
         if (LEA_UNLIKELY(lea_co_cancel(co, &wakes->ready))) {
             lea_extra_pin(co);
             g->below++;

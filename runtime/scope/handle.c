@@ -37,6 +37,7 @@
 #include "base/mutant.h"
 #include "base/os.h"
 #include "sched/case.h"
+#include "sched/solo.h"
 #include "sched/wrong.h"
 #include "scope/outside.h"
 #include "scope/scope.h"
@@ -446,6 +447,7 @@ static void cancel(leat_handle *handle, const struct lea_walk *k)
             break;
     }
     lea_ready_list_init(&wakes.ready);
+    lea_solo_heed();
     walks = lea_co_cancel(h->co, &wakes.ready);
     lea_walk_deliver(k, &wakes);
     if (LEA_UNLIKELY(walks))

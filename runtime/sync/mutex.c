@@ -22,6 +22,9 @@
  * claimed waiter goes on only after that was dropped (lea_lock_passed): the next holder may free
  * the mutex.
  *
+ * A lock that succeeds at once and an unlock that wakes nobody are made in a solo section where
+ * that may be (sched/solo.h); whoever changes the word by a locked instruction heeds.
+ *
  * Ordering pair MUTEX: the CAS that clears LOCKED -> the CAS that sets it. Handed over: WAIT-CLAIM
  * or THREAD-WAKE.
  */
@@ -29,6 +32,7 @@
 #include "base/delay.h"
 #include "base/mutant.h"
 #include "base/os.h"
+#include "sched/solo.h"
 #include "sched/waiter.h"
 #include "sched/wrong.h"
 
@@ -80,10 +84,29 @@ static inline bool try(struct mutex *x)
 {
     uintptr_t w;
 
+    lea_solo_heed();
     if (LEA_LIKELY(lea_word_cas(&x->word, 0, held(x)))) /* MUTEX */
         return true;
     w = lea_word_load_rlx(&x->word);                                /* relaxed: the CAS decides */
     return !(w & LOCKED) && lea_word_cas(&x->word, w, w | held(x)); /* MUTEX */
+}
+
+/* The same in a solo section. False says nothing. */
+static __attribute__((noinline)) bool try_solo(struct mutex *x)
+{
+    struct lea_worker *m = lea_solo_enter();
+    bool taken = false;
+
+    if (LEA_UNLIKELY(!m))
+        return false;
+    if (LEA_LIKELY(lea_solo_begin())) {
+        taken = lea_word_load_acq(&x->word) == 0;
+        if (LEA_LIKELY(taken))
+            lea_word_store_rlx(&x->word, held(x)); /* relaxed: SOLO publishes it */
+        lea_solo_end();
+    }
+    lea_leave(m);
+    return taken;
 }
 
 /*
@@ -151,6 +174,7 @@ static enum lea_wake lock_wait(struct mutex *x, struct lea_worker **m, int64_t u
     bool hand_over = false;
     int64_t since_ns = 0;
 
+    lea_solo_heed();
     for (;;) {
         enum lea_wake code;
 
@@ -190,9 +214,15 @@ static __attribute__((noinline)) int lock_slow(struct mutex *x, int64_t until_ns
     return lea_wake_errno(code);
 }
 
+/* Taken at once? A coroutine that may go solo looks no further outside of a bracket. */
+static inline bool try_first(struct mutex *x)
+{
+    return LEA_UNLIKELY(lea_solo_may()) ? try_solo(x) : LEA_LIKELY(try(x));
+}
+
 void leat_mutex_lock(leat_mutex *mutex)
 {
-    if (LEA_UNLIKELY(!try(inner(mutex))))
+    if (LEA_UNLIKELY(!try_first(inner(mutex))))
         (void)lock_slow(inner(mutex), INT64_MAX, true, "leat_mutex_lock");
 }
 
@@ -202,16 +232,16 @@ int leat_mutex_lock_until(leat_mutex *mutex, leat_deadline until)
 
     if (m && LEA_UNLIKELY(lea_co_cancelled(m->co)))
         return -ECANCELED;
-    if (LEA_LIKELY(try(inner(mutex))))
+    if (LEA_LIKELY(try_first(inner(mutex))))
         return 0;
     return lock_slow(inner(mutex), until.ns, false, "leat_mutex_lock_until");
 }
 
-int leat_mutex_try(leat_mutex *mutex)
+static int try_once(struct mutex *x)
 {
-    struct mutex *x = inner(mutex);
     uintptr_t w;
 
+    lea_solo_heed();
     do {
         w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
         if (w & LOCKED) {
@@ -220,6 +250,25 @@ int leat_mutex_try(leat_mutex *mutex)
         }
     } while (!lea_word_cas(&x->word, w, w | held(x))); /* MUTEX */
     return 0;
+}
+
+static __attribute__((noinline)) int try_once_bracketed(struct mutex *x)
+{
+    struct lea_worker *m = lea_solo_enter_any();
+    int r = try_once(x);
+
+    if (LEA_LIKELY(m != NULL))
+        lea_leave(m);
+    return r;
+}
+
+int leat_mutex_try(leat_mutex *mutex)
+{
+    struct mutex *x = inner(mutex);
+
+    if (LEA_UNLIKELY(lea_solo_may()))
+        return try_solo(x) ? 0 : try_once_bracketed(x);
+    return try_once(x);
 }
 
 /*
@@ -256,6 +305,7 @@ static void unlock_slow(struct mutex *x, struct lea_worker *m, const char *call)
 {
     struct lea_wakes wakes;
 
+    lea_solo_heed();
     lea_wakes_begin(&wakes, m);
     for (;;) {
         uintptr_t w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
@@ -280,8 +330,10 @@ static void unlock_slow(struct mutex *x, struct lea_worker *m, const char *call)
  */
 static inline bool unlock_fast(struct mutex *x)
 {
-    uintptr_t w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
+    uintptr_t w;
 
+    lea_solo_heed();
+    w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
     if (LEA_LIKELY(w == held(x)))
         return lea_word_cas(&x->word, held(x), 0); /* MUTEX */
     /* MUTEX */
@@ -290,17 +342,38 @@ static inline bool unlock_fast(struct mutex *x)
 
 static __attribute__((noinline)) void unlock_bracketed(struct mutex *x)
 {
-    struct lea_worker *m = lea_enter();
+    struct lea_worker *m = lea_solo_enter_any();
 
     unlock_slow(x, m, "leat_mutex_unlock");
     if (LEA_LIKELY(m != NULL))
         lea_leave(m);
 }
 
+/* In a solo section. False: that may not be, somebody is to be woken, or something is wrong. */
+static __attribute__((noinline)) bool unlock_solo(struct mutex *x)
+{
+    struct lea_worker *m = lea_solo_enter();
+    bool dropped = false;
+
+    if (LEA_UNLIKELY(!m))
+        return false;
+    if (LEA_LIKELY(lea_solo_begin())) {
+        dropped = lea_word_load_rlx(&x->word) == held(x); /* relaxed: our own */
+        if (LEA_LIKELY(dropped))
+            lea_word_store_rel(&x->word, 0); /* MUTEX */
+        lea_solo_end();
+    }
+    lea_leave(m);
+    return dropped;
+}
+
 void leat_mutex_unlock(leat_mutex *mutex)
 {
-    if (LEA_UNLIKELY(!unlock_fast(inner(mutex))))
-        unlock_bracketed(inner(mutex));
+    struct mutex *x = inner(mutex);
+    bool dropped = LEA_UNLIKELY(lea_solo_may()) ? unlock_solo(x) : LEA_LIKELY(unlock_fast(x));
+
+    if (LEA_UNLIKELY(!dropped))
+        unlock_bracketed(x);
 }
 
 void lea_mutex_check_held(const leat_mutex *mutex, const char *call)

@@ -18,11 +18,15 @@
  *  - there is one waker at a time: what was added during a wake-up cannot be done before that add
  *    has returned.
  *
+ * The count is changed in a solo section where that may be (sched/solo.h); whoever changes the word
+ * by a locked instruction heeds.
+ *
  * Ordering pair WG-DONE: the add in leat_wg_done (and those after it on the same word) -> the
  * acquire load in leat_wg_wait.
  */
 #include "base/delay.h"
 #include "base/mutant.h"
+#include "sched/solo.h"
 #include "sched/waiter.h"
 #include "sched/wrong.h"
 
@@ -69,6 +73,7 @@ static void list_lock(struct waitgroup *wg)
 {
     unsigned round = 0;
 
+    lea_solo_heed();
     for (;;) {
         uintptr_t w = lea_word_load_rlx(&wg->word); /* relaxed: the CAS decides */
 
@@ -81,7 +86,7 @@ static void list_lock(struct waitgroup *wg)
 /* The count has reached 0, and there are waiters. */
 static __attribute__((noinline)) void wake_all(struct waitgroup *wg)
 {
-    struct lea_worker *m = lea_enter();
+    struct lea_worker *m = lea_solo_enter_any();
     struct lea_wakes wakes;
     struct lea_waiter *waiter;
     uintptr_t w;
@@ -115,10 +120,38 @@ static __attribute__((noinline)) void add_slow(struct waitgroup *wg, uintptr_t o
         wakeup_over(wg, old);
 }
 
+/* In a solo section, or at least in a bracket. Returns the word before. */
+static __attribute__((noinline)) uintptr_t word_add_solo(struct waitgroup *wg, uintptr_t by)
+{
+    struct lea_worker *m = lea_solo_enter_any();
+    uintptr_t old;
+
+    if (LEA_LIKELY(m && m->proc && lea_solo_begin())) {
+        old = lea_word_load_acq(&wg->word);     /* WG-DONE */
+        lea_word_store_rel(&wg->word, old + by); /* WG-DONE */
+        lea_solo_end();
+    } else {
+        lea_solo_heed();
+        old = lea_word_add(&wg->word, by); /* WG-DONE */
+    }
+    if (LEA_LIKELY(m != NULL))
+        lea_leave(m);
+    return old;
+}
+
+/* The one step of an add. Returns the word before. */
+static inline uintptr_t word_add(struct waitgroup *wg, uintptr_t by)
+{
+    if (LEA_UNLIKELY(lea_solo_may()))
+        return word_add_solo(wg, by);
+    lea_solo_heed();
+    return lea_word_add(&wg->word, by); /* WG-DONE */
+}
+
 void leat_wg_add(leat_waitgroup *group, int n)
 {
     struct waitgroup *wg = inner(group);
-    uintptr_t old = lea_word_add(&wg->word, (uintptr_t)(intptr_t)n << COUNT_SHIFT); /* WG-DONE */
+    uintptr_t old = word_add(wg, (uintptr_t)(intptr_t)n << COUNT_SHIFT);
     int64_t before = count_of(old), now = before + n;
 
     if (LEA_UNLIKELY(now <= 0 || now > INT32_MAX || ((old & WAITERS) && before == 0)))
@@ -128,7 +161,7 @@ void leat_wg_add(leat_waitgroup *group, int n)
 void leat_wg_done(leat_waitgroup *group)
 {
     struct waitgroup *wg = inner(group);
-    uintptr_t old = lea_word_add(&wg->word, (uintptr_t)0 - COUNT_ONE); /* WG-DONE */
+    uintptr_t old = word_add(wg, (uintptr_t)0 - COUNT_ONE);
 
     lea_delay_point(WG_DONE);
     if (LEA_UNLIKELY((intptr_t)old < (intptr_t)(2 * COUNT_ONE)))
@@ -144,6 +177,7 @@ static bool enqueue(struct waitgroup *wg, struct lea_waiter *waiter, uintptr_t *
     unsigned round = 0;
     uintptr_t w;
 
+    lea_solo_heed();
     for (;;) {
         w = lea_word_load_acq(&wg->word); /* WG-DONE */
         if (count_of(w) == 0) {

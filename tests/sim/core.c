@@ -8,6 +8,7 @@
 #include "sim.h"
 
 #include "ctx/ctx.h"
+#include "sched/solo.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -560,6 +561,7 @@ static void machine_reset(const struct sim_config *config)
     for (unsigned i = 0; i < sizeof(sim.change_at) / sizeof(sim.change_at[0]); i++)
         sim.change_at[i] = 1 + below(&sim.random, 64u << below(&sim.random, 9));
     memset(__start_sim_tls, 0, (size_t)(__stop_sim_tls - __start_sim_tls));
+    memset(&lea_solo, 0, sizeof(lea_solo)); /* as in a new process */
     memset(replay_at, 0, sizeof(replay_at));
     sim_log.n = 0;
     path_depth = 0;

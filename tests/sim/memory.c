@@ -23,6 +23,7 @@
 #define EARLY_STEPS 300 /* a load is not earlier than that */
 #define HELD_STEPS 2000 /* a store is not later than that */
 #define NR_PLACES 8192  /* power of two */
+#define STACK_REACH 16384
 
 struct write {
     uint64_t value;
@@ -240,6 +241,19 @@ static uint32_t early(struct sim_thread *t, const struct place *p)
     return newest - sim_choose(SIM_CHOOSE_STALE, newest - oldest + 1);
 }
 
+/*
+ * In a frame of the stack that we stand on, most likely. What this thread has stored there, by
+ * another coroutine's hand, is in memory before it goes on: frames are written to by plain
+ * instructions, which pass no buffer here, and none of a real thread's stores to one place is
+ * overtaken by an older one.
+ */
+static bool on_this_stack(uintptr_t addr)
+{
+    uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+    return addr - sp < STACK_REACH;
+}
+
 static uint64_t load(const void *word, uint32_t bytes, bool acq, const void *pc)
 {
     uintptr_t addr = (uintptr_t)word;
@@ -257,6 +271,8 @@ static uint64_t load(const void *word, uint32_t bytes, bool acq, const void *pc)
             value = t->buffer[i].value;
             if (sim.tracing)
                 sim_trace(SIM_OP_LOAD, addr, value, pc, "own");
+            if (on_this_stack(addr))
+                sim_drain(t);
             return value;
         }
     }

@@ -73,6 +73,11 @@
 #define SIM_SCENARIOS_SYNC(X)                                                                      \
     X(sleepers, 0, "many sleepers, beside a hog: none early, none late")                           \
     X(deadlines, 0, "a reader's deadlines, shorter and longer in turn, beside its bytes")          \
+    X(solo, 0,                                                                                     \
+      "one processor: coroutines and two plain threads at a mutex and a waitgroup; solo sections " \
+      "end in time")                                                                               \
+    X(solo_chan, 0, "the same at a channel")                                                       \
+    X(solo_cancel, 0, "one that waits in a channel is cancelled by a plain thread")                \
     X(mutex_threads, 1, "plain threads exclude each other, with deadlines too")                    \
     X(mutex, 0,                                                                                    \
       "coroutines and threads exclude each other, give up and are cancelled: none is lost")        \
