@@ -32,9 +32,8 @@ struct lea_worker *lea_park(struct lea_worker *m, enum lea_reason reason, lea_co
 }
 
 /* @listed: as lea_park_listed(). */
-__attribute__((always_inline)) static inline struct lea_worker *
-park_ticket(struct lea_worker *m, enum lea_reason reason, uintptr_t ticket, bool shielded,
-            bool listed)
+__attribute__((always_inline)) static inline struct lea_worker *park_ticket(
+    struct lea_worker *m, enum lea_reason reason, uintptr_t ticket, bool shielded, bool listed)
 {
     struct lea_co *g = m->co, *next;
     struct lea_proc *p = m->proc;

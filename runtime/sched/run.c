@@ -199,7 +199,8 @@ static int threads_start(struct lea_runtime *rt, struct lea_worker **own)
     }
     settle_procs(rt, n);
     /* what threads of earlier runs take for their processor is none */
-    lea_solo_run_begins(rt->alone && !rt->fenced && !lea_u32_load_acq(&root.left), only);
+    lea_solo_run_begins(rt->alone && !rt->fenced && !lea_chaos(rt) && !lea_u32_load_acq(&root.left),
+                        only);
     lea_word_store_rel(&root.rt, (uintptr_t)rt);
     if (lea_monitor_start(rt) < 0) {
         lea_log_warn(

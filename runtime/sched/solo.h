@@ -47,11 +47,12 @@ static inline bool lea_solo_may(void)
     return lea_u32_load_rlx(&lea_solo.state) == LEA_SOLO_ON; /* relaxed: a hint */
 }
 
-/* By a worker with a processor, in a bracket, after lea_solo_may(). False: by locked instructions. */
+/* By a worker with a processor, in a bracket. False: use locked instructions. */
 static inline bool lea_solo_begin(void)
 {
     if (!LEA_MUTATED(SOLO_LOOK_EARLY)) {
-        lea_u32_store_rlx(&lea_solo.inside, 1); /* relaxed: membarrier orders it; SOLO */
+        /* relaxed: membarrier orders it; SOLO */
+        lea_u32_store_rlx(&lea_solo.inside, 1);
         lea_barrier();
     }
     if (LEA_UNLIKELY(lea_u32_load_acq(&lea_solo.state) != LEA_SOLO_ON)) { /* SOLO */
@@ -72,8 +73,8 @@ static inline void lea_solo_end(void)
 }
 
 /*
- * An entry for a solo section alone: nothing is obeyed, so it never loses the processor. NULL: there
- * is none, it may be about to be taken, or the run wants every entry to be a full one; left again.
+ * An entry for a solo section alone: nothing is obeyed, so it never loses the processor. NULL:
+ * there is none, it may be about to be taken, or the run wants every entry to be a full one.
  */
 static inline struct lea_worker *lea_solo_enter(void)
 {
@@ -91,8 +92,8 @@ static inline struct lea_worker *lea_solo_enter(void)
 }
 
 /*
- * As lea_enter(), for a call that never parks: a request to share the processor is left for the next
- * entry, since to give it away in the middle of a call would end solo sections.
+ * As lea_enter(), for a call that never parks: a request to share the processor is left for the
+ * next entry, since to give it away in the middle of a call would end solo sections.
  */
 static inline struct lea_worker *lea_solo_enter_any(void)
 {
@@ -122,8 +123,8 @@ static inline void lea_solo_heed_by(const struct lea_worker *m)
 }
 
 /*
- * A run begins, before its workers do. @may: it has one processor and membarrier. @only: the process
- * has one thread, so nobody is in the middle of anything.
+ * A run begins, before its workers do. @may: it has one processor, membarrier, and no LEAT_CHAOS.
+ * @only: the process has one thread, so nobody is in the middle of anything.
  */
 void lea_solo_run_begins(bool may, bool only);
 /* Its workers have left. */

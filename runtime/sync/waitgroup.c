@@ -127,7 +127,7 @@ static __attribute__((noinline)) uintptr_t word_add_solo(struct waitgroup *wg, u
     uintptr_t old;
 
     if (LEA_LIKELY(m && m->proc && lea_solo_begin())) {
-        old = lea_word_load_acq(&wg->word);     /* WG-DONE */
+        old = lea_word_load_acq(&wg->word);      /* WG-DONE */
         lea_word_store_rel(&wg->word, old + by); /* WG-DONE */
         lea_solo_end();
     } else {

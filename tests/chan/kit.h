@@ -36,7 +36,7 @@ static inline void kit_until(const atomic_int *count, int goal)
 #ifdef LEA_CHAN_CHAN_H
 static inline unsigned kit_nr_waiting(leat_chan *c, enum lea_chan_dir dir)
 {
-    uintptr_t w = lea_chan_lock(c);
+    uintptr_t w = lea_chan_lock(c, NULL);
     const struct lea_node *first = dir == LEA_CHAN_DIR_SEND ? c->senders.first : c->receivers.first,
                           *node = first;
     unsigned n = 0;
