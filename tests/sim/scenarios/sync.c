@@ -84,6 +84,7 @@ static void lock_check(unsigned goal)
               "%u sections, %u given up, of %u", s.locked, s.gave_up, goal);
     sim_check(leat_mutex_try(&s.x->mutex) == 0, "the mutex is not free at the end");
     leat_mutex_unlock(&s.x->mutex);
+    sim_memory_enter(); /* that may be a plain store */
     sim_check(s.x->mutex.word_[0] == 0, "the free mutex says %#llx",
               (unsigned long long)s.x->mutex.word_[0]);
     sim_check(s.x->mutex.word_[2] == 0, "somebody is still in the list of the free mutex");
