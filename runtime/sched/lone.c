@@ -38,6 +38,7 @@ void lea_lone_end(struct lea_runtime *rt)
                              true);
     }
     lea_u32_store_rel(&rt->phase, LEA_PHASE_STOP);
-    lea_request_add(m, LEA_REQUEST_SLICE); /* who does not end leaves at its next call */
+    /* who does not end leaves at its next call, for a solo section too */
+    lea_request_add(m, LEA_REQUEST_SLICE | LEA_REQUEST_TAKE);
     lea_leave(m);
 }

@@ -77,7 +77,11 @@ static bool idle_bit(const struct lea_runtime *rt, uint32_t i)
     return lea_word_load_acq(&rt->idle.mask[i / 64]) >> (i % 64) & 1;
 }
 
-/* Ask for something at the owner's next entry: to let others in, or to look around. */
+/*
+ * Ask for something at the owner's next entry: to let others in, or to look around. Entries for
+ * solo sections obey nothing but TAKE (solo.h): who was asked to let others in a slice ago makes no
+ * others, so he is asked by that too.
+ */
 static void request(const struct watch *w, const struct lea_proc *p, uint32_t what)
 {
     uint32_t id = lea_proc_word_id(lea_word_load_acq(&p->owner));
@@ -86,8 +90,13 @@ static void request(const struct watch *w, const struct lea_proc *p, uint32_t wh
      * a stale request costs its finder one look at its queues: it need not be certain that it still
      * owns p
      */
-    if (id)
-        lea_request_add(w->rt->worker[id - 1], what);
+    if (!id)
+        return;
+    if (what == LEA_REQUEST_SLICE && !LEA_MUTATED(SOLO_SLICE_UNHEARD) &&
+        /* relaxed: a hint */
+        (lea_u32_load_rlx(&w->rt->worker[id - 1]->request) & LEA_REQUEST_SLICE))
+        what |= LEA_REQUEST_TAKE;
+    lea_request_add(w->rt->worker[id - 1], what);
 }
 
 /*

@@ -94,11 +94,11 @@ int lea_outside(int usual)
  */
 static void in_child(void)
 {
+    lea_solo_forked();
     if (!lea_u32_load_acq(&root.active))
         return;
     lea_u32_store_rel(&root.forked, 1);
     lea_word_store_rel(&root.rt, 0);
-    lea_solo_forked();
     lea_self_set(NULL);
     lea_self_blocking_set(NULL);
 }
@@ -304,7 +304,7 @@ static void workers_stop(struct lea_runtime *rt)
     lea_fence_full();         /* IDLE-LOOK: a worker that is about to sleep looks at the phase */
     lea_lock_take(&rt->lock); /* a worker may just be starting another */
     for (uint32_t i = 0; i < rt->nr_workers; i++) {
-        lea_request_add(rt->worker[i], LEA_REQUEST_SLICE);
+        lea_request_add(rt->worker[i], LEA_REQUEST_SLICE | LEA_REQUEST_TAKE);
         lea_worker_wake(rt, rt->worker[i]);
     }
     lea_lock_drop(&rt->lock);
@@ -391,7 +391,10 @@ static void run_end(struct lea_runtime *rt, bool own_worker)
     if (!LEA_MUTATED(ATTACH_END_EARLY))
         users_wait(); /* ATTACH-END */
     threads_end(rt, own_worker);
-    lea_solo_run_ended();
+    if (behind)
+        lea_solo_run_ended();
+    else
+        lea_solo_heed(); /* who is left may be in the middle of a section */
     lea_blocking_end(&rt->blocking);
     call_at_end(rt);
     lea_chaos_end(rt);

@@ -41,13 +41,20 @@ extern struct lea_solo {
     _Alignas(LEA_CACHELINE) lea_u32 inside;
 } lea_solo __attribute__((visibility("hidden")));
 
-/* A hint: is it worth trying? */
+/*
+ * A hint: is it worth trying? Also while somebody waits for the holder to leave: that one goes on
+ * in a bracket then, where it need not wait for him.
+ */
 static inline bool lea_solo_may(void)
 {
-    return lea_u32_load_rlx(&lea_solo.state) == LEA_SOLO_ON; /* relaxed: a hint */
+    uint32_t state = lea_u32_load_rlx(&lea_solo.state); /* relaxed: a hint */
+
+    return state == LEA_SOLO_ON || state == LEA_SOLO_LEAVING;
 }
 
-/* By a worker with a processor, in a bracket. False: use locked instructions. */
+/*
+ * By a worker with a processor, in a bracket, after lea_solo_may(). False: use locked instructions.
+ */
 static inline bool lea_solo_begin(void)
 {
     if (!LEA_MUTATED(SOLO_LOOK_EARLY)) {
@@ -74,18 +81,20 @@ static inline void lea_solo_end(void)
 
 /*
  * An entry for a solo section alone: nothing is obeyed, so it never loses the processor. NULL:
- * there is none, it may be about to be taken, or the run wants every entry to be a full one.
+ * there is none, it may be about to be taken, the run wants every entry to be a full one, or one of
+ * the requests @also is there; or the calling thread is in a bracket already, in user code that the
+ * runtime calls (a constructor of C++, an allocator).
  */
-static inline struct lea_worker *lea_solo_enter(void)
+static inline struct lea_worker *lea_solo_enter(uint32_t also)
 {
     struct lea_worker *m = lea_self();
 
-    if (LEA_UNLIKELY(!m))
+    if (LEA_UNLIKELY(!m || (lea_u32_load_rlx(&m->tick) & 1))) /* relaxed: its own */
         return NULL;
     lea_tick(m);
     /* relaxed: TICK orders it */
     if (LEA_LIKELY(m->proc && !(lea_u32_load_rlx(&m->request) &
-                                (LEA_REQUEST_TAKE | LEA_REQUEST_CHAOS | LEA_REQUEST_FENCE))))
+                                (LEA_REQUEST_TAKE | LEA_REQUEST_CHAOS | LEA_REQUEST_FENCE | also))))
         return m;
     lea_leave(m);
     return NULL;
@@ -93,13 +102,23 @@ static inline struct lea_worker *lea_solo_enter(void)
 
 /*
  * As lea_enter(), for a call that never parks: a request to share the processor is left for the
- * next entry, since to give it away in the middle of a call would end solo sections.
+ * next entry, since to give it away in the middle of a call would end solo sections. For a loop of
+ * such calls the monitor asks again, by TAKE, which is obeyed.
  */
 static inline struct lea_worker *lea_solo_enter_any(void)
 {
-    struct lea_worker *m = lea_solo_may() ? lea_solo_enter() : NULL;
+    struct lea_worker *m = lea_solo_may() ? lea_solo_enter(0) : NULL;
 
     return m ? m : lea_enter();
+}
+
+/* The same for a call that needs no bracket: NULL too where there is one already. */
+static inline struct lea_worker *lea_solo_enter_once(void)
+{
+    const struct lea_worker *m = lea_self();
+
+    /* relaxed: its own */
+    return m && (lea_u32_load_rlx(&m->tick) & 1) ? NULL : lea_solo_enter_any();
 }
 
 void lea_solo_heed_slow(void);

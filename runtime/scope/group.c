@@ -244,7 +244,6 @@ static struct lea_co *ask_portion_locked(struct lea_group *g, struct lea_wakes *
         lea_prefetch(lea_container(co->member.next, struct lea_co, member));
         lea_list_del(&co->member);
         lea_list_push_back(&g->asked, &co->member);
-        lea_solo_heed();
         if (LEA_UNLIKELY(lea_co_cancel(co, &wakes->ready))) {
             lea_extra_pin(co);
             g->below++;
@@ -259,6 +258,7 @@ struct lea_co *lea_group_ask(struct lea_group *g, const struct lea_walk *k)
     unsigned round = 0;
     bool more, others;
 
+    lea_solo_heed();
     do {
         struct lea_wakes wakes = {.rt = k->rt};
         struct lea_waiter *w;

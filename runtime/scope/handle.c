@@ -435,6 +435,7 @@ static void cancel(leat_handle *handle, const struct lea_walk *k)
     unsigned round = 0;
     bool walks;
 
+    lea_solo_heed();
     for (;;) {
         uintptr_t w = lea_word_load_acq(&h->word); /* HANDLE-END */
 
@@ -447,7 +448,6 @@ static void cancel(leat_handle *handle, const struct lea_walk *k)
             break;
     }
     lea_ready_list_init(&wakes.ready);
-    lea_solo_heed();
     walks = lea_co_cancel(h->co, &wakes.ready);
     lea_walk_deliver(k, &wakes);
     if (LEA_UNLIKELY(walks))

@@ -17,6 +17,7 @@
 #include "scope/scope.h"
 #include "base/mutant.h"
 #include "sched/idle.h"
+#include "sched/solo.h"
 #include "sched/wrong.h"
 
 #include <errno.h>
@@ -400,7 +401,7 @@ leat_result leat_scope_close(leat_scope *scope)
 leat_result leat_scope_cause(const leat_scope *scope)
 {
     const struct lea_scope *s = (const struct lea_scope *)(const void *)scope;
-    struct lea_worker *m = lea_self();
+    struct lea_worker *m = lea_self(), *in;
     leat_result cause;
 
     LEA_RIGHT(s, "leat_scope_cause", "the scope is NULL");
@@ -410,9 +411,12 @@ leat_result leat_scope_cause(const leat_scope *scope)
         cause = s->cause;
         lea_extra_leave(s->co);
     } else {
+        in = lea_solo_may() ? lea_solo_enter(0) : NULL; /* it need not heed there */
         (void)lea_extra_lock(s->co); /* it cannot have ended: the scope is open */
         cause = s->cause;
         lea_extra_unlock(s->co);
+        if (in)
+            lea_leave(in);
     }
     return cause;
 }

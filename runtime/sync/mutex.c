@@ -91,10 +91,13 @@ static inline bool try(struct mutex *x)
     return !(w & LOCKED) && lea_word_cas(&x->word, w, w | held(x)); /* MUTEX */
 }
 
-/* The same in a solo section. False says nothing. */
+/*
+ * The same in a solo section. False says nothing. Who is to share the processor does so where it
+ * may park: a loop of locks is no hog, and has to.
+ */
 static __attribute__((noinline)) bool try_solo(struct mutex *x)
 {
-    struct lea_worker *m = lea_solo_enter();
+    struct lea_worker *m = lea_solo_enter(LEA_REQUEST_SLICE);
     bool taken = false;
 
     if (LEA_UNLIKELY(!m))
@@ -254,7 +257,7 @@ static int try_once(struct mutex *x)
 
 static __attribute__((noinline)) int try_once_bracketed(struct mutex *x)
 {
-    struct lea_worker *m = lea_solo_enter_any();
+    struct lea_worker *m = lea_solo_enter_once();
     int r = try_once(x);
 
     if (LEA_LIKELY(m != NULL))
@@ -352,11 +355,16 @@ static __attribute__((noinline)) void unlock_bracketed(struct mutex *x)
 /* In a solo section. False: that may not be, somebody is to be woken, or something is wrong. */
 static __attribute__((noinline)) bool unlock_solo(struct mutex *x)
 {
-    struct lea_worker *m = lea_solo_enter();
+    struct lea_worker *m = lea_solo_enter(0);
     bool dropped = false;
 
-    if (LEA_UNLIKELY(!m))
-        return false;
+    if (LEA_UNLIKELY(!m)) {
+        m = lea_solo_enter_once();
+        dropped = unlock_fast(x);
+        if (m)
+            lea_leave(m);
+        return dropped;
+    }
     if (LEA_LIKELY(lea_solo_begin())) {
         dropped = lea_word_load_rlx(&x->word) == held(x); /* relaxed: our own */
         if (LEA_LIKELY(dropped))

@@ -123,7 +123,7 @@ static __attribute__((noinline)) void add_slow(struct waitgroup *wg, uintptr_t o
 /* In a solo section, or at least in a bracket. Returns the word before. */
 static __attribute__((noinline)) uintptr_t word_add_solo(struct waitgroup *wg, uintptr_t by)
 {
-    struct lea_worker *m = lea_solo_enter_any();
+    struct lea_worker *m = lea_solo_enter_once();
     uintptr_t old;
 
     if (LEA_LIKELY(m && m->proc && lea_solo_begin())) {

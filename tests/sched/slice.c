@@ -3,8 +3,8 @@
  * its slice when others wait at its processor, and can be cancelled. One processor, so that nobody
  * else could help.
  *
- * A free mutex is not among those calls: taking it is no call into the runtime, so a loop of that
- * counts as computing.
+ * What one processor does in solo sections (a free mutex, a waitgroup, a try) is more than computing
+ * and less than a call: nothing is obeyed there but the monitor's second request.
  */
 #include "support/test.h"
 
@@ -80,6 +80,67 @@ static void hog_name(struct slice *s)
         leat_set_name("busy");
 }
 
+/* --- solo sections, where there is membarrier; computing otherwise --- */
+
+static void hog_lock(struct slice *s)
+{
+    leat_mutex mutex = {0};
+
+    while (goes_on(s)) {
+        leat_mutex_lock(&mutex);
+        leat_mutex_unlock(&mutex);
+    }
+}
+
+static void hog_wg(struct slice *s)
+{
+    leat_waitgroup wg = {0};
+
+    while (goes_on(s)) {
+        leat_wg_add(&wg, 1);
+        leat_wg_done(&wg);
+    }
+}
+
+static void hog_chan_try(struct slice *s)
+{
+    leat_chan *c;
+    char v = 0;
+
+    if (leat_chan_make(&c, 1, 1) != 0)
+        return;
+    while (goes_on(s))
+        if (leat_chan_send_try(c, &v) != 0 || leat_chan_recv_try(c, &v) != 0)
+            break;
+    leat_chan_unref(c);
+}
+
+static void holds_for_a_turn(leat_mutex *mutex, atomic_bool *held)
+{
+    leat_mutex_lock(mutex);
+    atomic_store(held, true);
+    leat_yield();
+    leat_mutex_unlock(mutex);
+}
+
+/* Spins for what another one holds, who waits for its turn. */
+static void hog_try(struct slice *s)
+{
+    leat_mutex mutex = {0};
+
+    while (goes_on(s)) {
+        atomic_bool held = false;
+
+        if (go(holds_for_a_turn, &mutex, &held) < 0)
+            break;
+        while (!atomic_load(&held))
+            leat_yield();
+        while (leat_mutex_try(&mutex) != 0)
+            ;
+        leat_mutex_unlock(&mutex);
+    }
+}
+
 static void hog_run(struct slice *s)
 {
     s->hog(s);
@@ -98,7 +159,7 @@ static int slice_main(void *arg)
     return 0; /* the hog goes on: the end of the run has to reach it */
 }
 
-static struct slice slice_run(void (*hog)(struct slice *), int fd)
+static struct slice share(void (*hog)(struct slice *), int fd)
 {
     leat_config config = {
         .procs = 1, .slice_us = 2000, .max_coroutines = 1000, .shutdown_grace_ms = 20000};
@@ -110,6 +171,13 @@ static struct slice slice_run(void (*hog)(struct slice *), int fd)
               atomic_load(&s.calls));
     cr_expect(s.cancelled);
     cr_expect(eq(u64, atomic_load(&s.hogs_done), 1));
+    return s;
+}
+
+static struct slice slice_run(void (*hog)(struct slice *), int fd)
+{
+    struct slice s = share(hog, fd);
+
     cr_expect(ge(u64, s.stats.sum.slices, 1));
     return s;
 }
@@ -221,4 +289,28 @@ Test(slice, several_hogs, .timeout = 60)
         for (int i = 0; i < 4; i++)
             cr_expect(eq(u64, atomic_load(&v.s[i].hogs_done), 1), "hog %d", i);
     }
+}
+
+/*
+ * Goal: loops of calls that are solo sections let others in, whether those calls may park or not,
+ * and one that spins for a mutex lets its holder in.
+ */
+Test(slice, loop_of_locks, .timeout = 60)
+{
+    (void)share(hog_lock, -1);
+}
+
+Test(slice, loop_of_a_waitgroup, .timeout = 60)
+{
+    (void)share(hog_wg, -1);
+}
+
+Test(slice, loop_of_tries_in_a_channel, .timeout = 60)
+{
+    (void)share(hog_chan_try, -1);
+}
+
+Test(slice, loop_of_tries_of_a_held_mutex, .timeout = 60)
+{
+    (void)share(hog_try, -1);
 }

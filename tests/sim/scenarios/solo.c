@@ -99,6 +99,34 @@ void scenario_solo(void)
     kit_run(1, 0, adds_main, NULL);
 }
 
+/* --- a loop of solo sections --- */
+
+static void adds_until_told(void)
+{
+    while (!*(const volatile unsigned *)&s.ended) {
+        leat_wg_add(&s.x->wg, 1);
+        kit_burn(200 * LEAT_USEC);
+        leat_wg_done(&s.x->wg);
+    }
+    s.got++;
+}
+
+static int hog_main(void *arg)
+{
+    (void)arg;
+    sim_check(go(adds_until_told) == 0, "no coroutine");
+    leat_yield();
+    s.ended++; /* here at all */
+    kit_await(&s.got, 1, "hogs");
+    return 0;
+}
+
+void scenario_solo_hog(void)
+{
+    reset();
+    kit_run(1, 0, hog_main, NULL);
+}
+
 /* --- a channel --- */
 
 static void send_some(void)
