@@ -42,6 +42,7 @@ static const struct {
     const char *mutant, *scenario;
 } hints[] = {
     {"RUNQ_HALF_PLAIN", "ring_wrap"},
+    {"SOLO_END_RELAXED", "solo_lock"},
     {"IDLE_SUBMIT_FENCE", "unwatched"},
     {"IDLE_TOKEN_STORE", "handover_faults"},
     {"IDLE_CLAIM_FAILED_FENCE", "idle_claimed"},

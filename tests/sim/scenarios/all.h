@@ -77,6 +77,7 @@
       "one processor: coroutines and two plain threads at a mutex and a waitgroup; solo sections " \
       "end in time")                                                                               \
     X(solo_chan, 0, "the same at a channel")                                                       \
+    X(solo_lock, 0, "a thread comes in the middle of sections that follow each other")             \
     X(solo_hog, 0, "a loop of solo sections lets others in")                                       \
     X(solo_cancel, 0, "one that waits in a channel is cancelled by a plain thread")                \
     X(mutex_threads, 1, "plain threads exclude each other, with deadlines too")                    \

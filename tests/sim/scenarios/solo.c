@@ -99,6 +99,45 @@ void scenario_solo(void)
     kit_run(1, 0, adds_main, NULL);
 }
 
+/* --- sections back to back, and one thread that comes --- */
+
+static void section(void)
+{
+    leat_mutex_lock(&s.x->mutex);
+    sim_touch(&s.x->value, 8, true, HERE);
+    s.x->value++;
+    leat_mutex_unlock(&s.x->mutex);
+}
+
+static void *comes_once(void *arg)
+{
+    section();
+    s.ended++;
+    return arg;
+}
+
+static int lock_main(void *arg)
+{
+    struct sim_thread *t = kit_thread(comes_once, NULL);
+    unsigned n = 0;
+
+    for (; n < 12 || (n < 200 && !*(const volatile unsigned *)&s.ended); n++)
+        section();
+    kit_await(&s.ended, 1, "threads");
+    kit_join(t);
+    sim_touch(&s.x->value, 8, false, HERE);
+    sim_check(s.x->value == n + 1, "%llu sections of %u count", (unsigned long long)s.x->value,
+              n + 1);
+    (void)arg;
+    return 0;
+}
+
+void scenario_solo_lock(void)
+{
+    reset();
+    kit_run(1, 0, lock_main, NULL);
+}
+
 /* --- a loop of solo sections --- */
 
 static void adds_until_told(void)
