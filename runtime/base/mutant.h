@@ -217,6 +217,7 @@
     X(WAITER_NOT_TOLD, "who was served before it had parked does not wait for its server")         \
     X(WAKE_RUN_MISSED, "a thread that found no run leaves out who waits in one that has begun")    \
     X(CHAN_LOCK_PLAIN, "a channel is locked by a load and a store")                                \
+    X(WAITER_LOST_RELAXED, "who came too late to serve a waiter says so without release")          \
     X(WAITER_TOLD_EARLY, "who was served before it had parked goes on under its server's hands")   \
     X(CHAN_REFILL, "a receive from a full ring forgets who waits to send")                         \
     X(CHAN_PAST_RING, "a send passes by who waits for a value, into the ring")                     \

@@ -30,6 +30,14 @@ enum lea_case_queued lea_chan_case_queue(leat_case *c, struct lea_select *s);
 /* Get out of the line. */
 enum lea_case_left lea_chan_case_leave(leat_case *c, const struct lea_select *s);
 
+/*
+ * The same for all cases of a select that is `solo`, in one solo section. Into the lines: up to one
+ * that is ready, or to the first one when there is no section; returns its index, or their number.
+ * Out of them: false: there is no section. *claimed: as of lea_select's leave.
+ */
+size_t lea_chan_cases_queue_solo(struct lea_select *s);
+bool lea_chan_cases_leave_solo(struct lea_select *s, size_t *claimed);
+
 /* It was claimed, and it has left the line: the result. */
 int lea_chan_case_finish(const leat_case *c, enum lea_wake code);
 

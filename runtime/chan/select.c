@@ -4,16 +4,20 @@
  * table of steps.
  *
  *  1. A look at all channels' words, without a lock, and at what else there is. Of those that seem
- *     ready one is drawn, locked, and taken if it is ready still; else the look begins anew. It
- *     comes to an end: a word seems ready in vain only if something has happened, or somebody was
- *     in a list in vain, who is taken off it then.
+ *     ready one is drawn, locked, and taken if it is ready still; else another one is drawn. A word
+ *     seems ready in vain only if something has happened, or somebody was in a list in vain, who is
+ *     taken off it then.
  *  2. Nothing is ready. A try ends here, if a second look finds that no word has changed: they
- *     count changes, so at the instant between the two looks no channel was ready.
+ *     count changes, so at the instant between the two looks no channel was ready. (What was drawn
+ *     in vain has changed.)
  *  3. The select gets into the lists of all channels, one after the other, with a look under each
  *     lock. Somebody may claim it from the first one on. What is ready now is taken after a claim
  *     of itself.
  *  4. It parks, until somebody claims it, its deadline, or its cancellation.
  *  5. It gets out of all lists, and knows by that which case was claimed.
+ *
+ * With one processor steps 3 and 5 are one solo section each (sched/solo.h), if there are channels
+ * only.
  *
  * Two selects may see each other in step 3 at the same time, claim themselves, and then find the
  * other one gone: both begin anew. From then on they enter the lists in the order of addresses,
@@ -33,6 +37,7 @@
 #include <limits.h>
 
 #define NOBODY SIZE_MAX
+#define FEW 64 /* bits of a word; bounds a solo section, too */
 
 /* --- the steps of a case, by its kind --- */
 
@@ -103,29 +108,53 @@ static bool unchanged(leat_case *cases, size_t n, struct lea_worker *m)
     return true;
 }
 
-/* Of `found` that are ready, is the last one to be preferred to the one drawn before? */
-static bool draw(const struct lea_select *s, struct lea_rand *own, uint32_t found)
+/* 0..n-1 */
+static uint32_t draw(const struct lea_select *s, uint32_t n)
 {
-    struct lea_rand *r = own;
+    struct lea_rand own;
 
     if (LEA_LIKELY(s->m && s->m->proc))
-        r = &s->m->proc->rand;
-    else if (!own->state)
-        lea_rand_seed(own, (uint64_t)lea_os_now_ns() + (uintptr_t)s);
-    return lea_rand_below(r, found) == 0;
+        return lea_rand_below(&s->m->proc->rand, n);
+    lea_rand_seed(&own, (uint64_t)lea_os_now_ns() + (uintptr_t)s);
+    return lea_rand_below(&own, n);
 }
 
-/* One that seems ready; NOBODY. */
+/* One bit of the mask, which is not 0. */
+static size_t draw_bit(const struct lea_select *s, uint64_t mask)
+{
+    if (mask & (mask - 1))
+        for (uint32_t n = draw(s, (uint32_t)__builtin_popcountll(mask)); n > 0; n--)
+            mask &= mask - 1;
+    return (size_t)__builtin_ctzll(mask);
+}
+
+/* One that is ready, of few, taken; NOBODY. */
+static size_t take_drawn(struct lea_select *s)
+{
+    uint64_t ready = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        ready |= (uint64_t)seems_ready(&s->cases[i], s->m) << i;
+    while (ready) {
+        size_t i = draw_bit(s, ready);
+
+        if (LEA_LIKELY(take(&s->cases[i], s)))
+            return i;
+        ready &= ~((uint64_t)1 << i);
+    }
+    return NOBODY;
+}
+
+/* One that seems ready, of many, or the first one; NOBODY. */
 static size_t pick(struct lea_select *s)
 {
-    struct lea_rand own = {0};
     size_t picked = NOBODY;
     uint32_t found = 0;
 
     for (size_t i = 0; i < s->n; i++) {
         if (!seems_ready(&s->cases[i], s->m))
             continue;
-        if (++found == 1 || draw(s, &own, found))
+        if (++found == 1 || draw(s, found) == 0)
             picked = i;
         if (s->ordered)
             break;
@@ -138,6 +167,8 @@ static size_t take_any(struct lea_select *s)
 {
     size_t i;
 
+    if (LEA_LIKELY(s->n <= FEW && !s->ordered))
+        return take_drawn(s);
     do
         i = pick(s);
     while (i != NOBODY && !take(&s->cases[i], s));
@@ -179,10 +210,9 @@ static size_t next_case(const struct lea_select *s, size_t last)
 static enum lea_case_queued queue_all(struct lea_select *s, size_t *at)
 {
     enum lea_case_queued q = LEA_CASE_QUEUED;
+    size_t done = s->solo && !s->by_address ? lea_chan_cases_queue_solo(s) : 0;
 
-    for (size_t i = 0; i < s->n; i++)
-        s->cases[i].queued_ = false;
-    for (size_t i = next_case(s, NOBODY); i != NOBODY && q == LEA_CASE_QUEUED;
+    for (size_t i = next_case(s, done - 1 /* or NOBODY */); i != NOBODY && q == LEA_CASE_QUEUED;
          i = next_case(s, i)) {
         q = queue(&s->cases[i], s);
         s->cases[i].queued_ = q == LEA_CASE_QUEUED;
@@ -196,11 +226,15 @@ static size_t leave_all(struct lea_select *s)
 {
     size_t claimed = NOBODY, perhaps = NOBODY;
 
+    if (s->solo && LEA_LIKELY(s->m && s->m->proc) && !LEA_MUTATED(SELECT_LOSERS_KEPT) &&
+        lea_chan_cases_leave_solo(s, &claimed))
+        return claimed;
     for (size_t i = 0; i < s->n; i++) {
         enum lea_case_left left;
 
         if (!s->cases[i].queued_ || LEA_MUTATED(SELECT_LOSERS_KEPT))
             continue;
+        s->cases[i].queued_ = false;
         left = leave(&s->cases[i], s);
         if (left == LEA_CASE_CLAIMED)
             claimed = i;
@@ -219,9 +253,19 @@ static enum lea_reason reason_of(const struct lea_select *s)
     return LEA_REASON_SELECT;
 }
 
+/* Are there channels only? */
+static bool of_channels(const struct lea_select *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->cases[i].ops_)
+            return false;
+    return true;
+}
+
 static void begin(struct lea_select *s)
 {
     s->look_ns = INT64_MAX;
+    s->solo = s->m && s->m->proc && s->n <= FEW && lea_solo_may() && of_channels(s);
     if (LEA_LIKELY(s->m != NULL)) {
         s->ticket = lea_co_ticket(s->m->co);
     } else {
@@ -239,6 +283,8 @@ static enum lea_wake wait(struct lea_select *s, enum lea_case_queued q)
     if (q == LEA_CASE_LOST)
         return lea_co_wake_code(s->m->co);
     lea_co_waits_for(s->m->co, s);
+    if (s->solo && until_ns == INT64_MAX)
+        return lea_park_listed(&s->m, LEA_REASON_SELECT, s->ticket);
     return lea_park_until(&s->m, reason_of(s), s->ticket, until_ns, false);
 }
 

@@ -36,6 +36,7 @@ struct lea_select {
     uintptr_t ticket;       /* of the coroutine's wait */
     bool ordered;           /* the first of those that are ready, not any one */
     bool by_address;        /* the order in which the lists are entered */
+    bool solo;              /* of channels only, and not many: sections may take all at once */
     struct lea_waiter lead; /* plain thread: the one whose word counts */
 };
 

@@ -20,6 +20,8 @@
  *  WAITER-TOLD  the delivery's release store of the word of a coroutine that was claimed before it
  *               had parked -> its acquire load in
  *               lea_waiter_told: the claimer has done with the object and with the waiter.
+ *  WAITER-LOST  the claimer that came too late, its release store of the word of a coroutine that
+ *               it took off the list -> the acquire load of who leaves the list: the same.
  */
 #ifndef LEA_SCHED_WAITER_H
 #define LEA_SCHED_WAITER_H
@@ -193,7 +195,12 @@ static inline bool lea_waiter_waits(const struct lea_waiter *w)
  * told by its `word` (lea_waiter_told).
  * Ordering pair WAITER-TOLD: the release store of `word` in the delivery -> its acquire load in
  * lea_waiter_told.
+ *
+ * A claimer that takes it off the list and comes too late says that as well, and that is its last
+ * touch of the waiter: who finds either there need not take the lock to leave the list.
  */
+enum lea_served { LEA_SERVED_NOT, LEA_SERVED_TOLD, LEA_SERVED_LOST };
+
 struct lea_woken {
     struct lea_co *co;         /* to be made ready */
     struct lea_waiter *thread; /* to be woken; its lead */
@@ -206,13 +213,24 @@ struct lea_waiter *lea_waiter_claim_one_thread(struct lea_waiter *w, enum lea_wa
 /* Before a coroutine's waiter is put into a list of an object that serves so. */
 static inline void lea_waiter_begin_served(struct lea_waiter *w)
 {
-    lea_u32_store_rlx(&w->word, 0); /* relaxed: the object's lock publishes it */
+    /* relaxed: the object's lock publishes it */
+    lea_u32_store_rlx(&w->word, LEA_SERVED_NOT);
 }
 
 /* Of a coroutine that had parked: it need not wait for more when it goes on. */
 static inline void lea_waiter_tell(struct lea_waiter *w)
 {
-    lea_u32_store_rlx(&w->word, 1); /* relaxed: making it ready publishes it */
+    lea_u32_store_rlx(&w->word, LEA_SERVED_TOLD); /* relaxed: making it ready publishes it */
+}
+
+/* Of a coroutine that was taken off the list, and whose wait has ended otherwise. */
+static inline void lea_waiter_tell_lost(struct lea_waiter *w)
+{
+    w->lost = true;
+    if (LEA_MUTATED(WAITER_LOST_RELAXED))
+        lea_u32_store_rlx(&w->word, LEA_SERVED_LOST);
+    else
+        lea_u32_store_rel(&w->word, LEA_SERVED_LOST); /* WAITER-LOST. The frame may be gone now */
 }
 
 /* By a coroutine that was claimed so: its claimer has done with the object, and with the waiter. */
@@ -229,8 +247,6 @@ static inline void lea_waiter_told(const struct lea_waiter *w)
 static inline bool lea_waiter_claim_one(struct lea_waiter *w, enum lea_wake code,
                                         struct lea_woken *woken)
 {
-    bool claimed;
-
     if (LEA_LIKELY(w->co != NULL)) {
         enum lea_claim claim = lea_co_claim(w->co, w->ticket, code);
 
@@ -240,16 +256,16 @@ static inline bool lea_waiter_claim_one(struct lea_waiter *w, enum lea_wake code
         } else if (claim == LEA_CLAIM_RUNNING) {
             woken->early = w;
             if (LEA_MUTATED(WAITER_TOLD_EARLY))
-                lea_u32_store_rel(&w->word, 1);
+                lea_u32_store_rel(&w->word, LEA_SERVED_TOLD);
+        } else {
+            lea_waiter_tell_lost(w);
         }
-        claimed = claim != LEA_CLAIM_LOST;
-    } else {
-        woken->thread = lea_waiter_claim_one_thread(w, code);
-        claimed = woken->thread != NULL;
+        return claim != LEA_CLAIM_LOST;
     }
-    if (LEA_UNLIKELY(!claimed))
+    woken->thread = lea_waiter_claim_one_thread(w, code);
+    if (LEA_UNLIKELY(!woken->thread))
         w->lost = true;
-    return claimed;
+    return woken->thread != NULL;
 }
 
 /*
@@ -305,7 +321,7 @@ static inline void lea_woken_deliver(const struct lea_woken *woken, struct lea_w
         lea_wakes_threads(woken->thread);
     else if (LEA_UNLIKELY(woken->early != NULL))
         /* WAITER-TOLD. From here on the frame may be gone */
-        lea_u32_store_rel(&woken->early->word, 1);
+        lea_u32_store_rel(&woken->early->word, LEA_SERVED_TOLD);
 }
 
 /*

@@ -60,6 +60,7 @@ static const struct {
     {"BOUND_QUIET", "deadlock"},
     {"RESOLVE_TWICE", "resolve"},
     {"WAITER_NOT_TOLD", "chan_free"},
+    {"WAITER_LOST_RELAXED", "select"},
     {"WAITER_TOLD_EARLY", "chan_free"},
     {"SELECT_SELF", "select_meet"},
     {"SELECT_TRY_ONE_LOOK", "select_try"},
