@@ -17,6 +17,7 @@
 /* on the 61st turn: the rings are served meanwhile, and may be full */
 #define INJECT_TURN_MAX 2u
 #define INJECT_TURN_FREE (LEA_BATCH_CAP / 4) /* while the ring is less than a quarter full */
+#define BATCH_COLD (16 * LEA_RUNQ_CAP)       /* each has some 600 bytes for its next turn */
 #define TIMERS_MIN 16u
 #define POLL_MIN (LEA_POLL_MAX / 16)
 /* so seldom does a processor look at the poller while its ring is more than half full */
@@ -121,6 +122,16 @@ static uint32_t ring_room(const struct lea_proc *p)
     return LEA_RUNQ_CAP - lea_runq_len(&p->ring[LEA_CLASS_NORMAL]);
 }
 
+/* They come from a queue of so many that the caches have lost them: fetch what their turns touch. */
+static __attribute__((noinline)) void batch_prefetch(struct lea_co *const *co, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        lea_co_prefetch(co[i]);
+    for (uint32_t i = 0; i < n; i++)
+        if (co[i]->stack)
+            lea_co_prefetch_frames(co[i]);
+}
+
 /*
  * A batch from the inject queue or a backlog goes into the local rings. Nothing is pushed out of a
  * full ring for it: then one goes into the next slot, so that it has its turn.
@@ -143,6 +154,8 @@ static uint32_t take_from(struct lea_proc *p, struct lea_inject *q, uint32_t max
         (void)lea_next_put(p, got[0]);
         return taken;
     }
+    if (LEA_UNLIKELY(lea_inject_len(q) > BATCH_COLD))
+        batch_prefetch(got, taken); /* nobody else has them yet */
     p->ring_mask |= 1u << got[0]->prio_class;
     pushed = lea_runq_push_many(&p->ring[got[0]->prio_class], got, taken);
     for (; pushed < taken; pushed++) /* of another class than the ring that was asked for room */

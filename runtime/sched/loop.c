@@ -22,6 +22,9 @@
 #include <errno.h>
 
 #define BIND_RETRY_NS 1000000
+/* turns ahead: the one needs what the other fetches, and a turn that ends takes 0.2 µs */
+#define SOON_CO 6u
+#define SOON_FRAMES 2u
 
 __attribute__((noinline)) static struct lea_worker *land(struct lea_worker *m)
 {
@@ -141,6 +144,22 @@ bool lea_loop_bind(struct lea_worker *m, struct lea_co *g)
     return true;
 }
 
+/*
+ * One ends, and the next has been here before: where many end so, one after the other, they were
+ * made ready all at once, and the caches have lost what they touch.
+ */
+static void prefetch_soon(const struct lea_proc *p)
+{
+    const struct lea_runq *q = &p->ring[LEA_CLASS_NORMAL];
+    uint32_t n = lea_runq_len(q);
+
+    if (n > SOON_CO)
+        lea_co_prefetch(lea_runq_peek(q, SOON_CO));
+    /* not beside thieves, who may be running it by now */
+    if (p->alone && n > SOON_FRAMES)
+        lea_co_prefetch_frames(lea_runq_peek(q, SOON_FRAMES));
+}
+
 /* Commit of a coroutine that ended: nobody stands on its stack any more. */
 static bool end_commit(struct lea_worker *m, struct lea_co *g, void *arg)
 {
@@ -162,6 +181,7 @@ static __attribute__((noreturn)) void leave_for_good(struct lea_worker *m, struc
     m->commit = LEA_MUTATED(STACK_FREED_EARLY) ? NULL : end_commit;
     m->left = g;
     if (next) {
+        prefetch_soon(m->proc);
         lea_loop_enter(m, next);
         lea_ctx_switch_last(&g->ctx, &next->ctx, m);
     }

@@ -8,6 +8,8 @@
 void lea_ready_local_list(struct lea_proc *p, struct lea_ready_list *list, bool may_owe)
 {
     uint32_t n = list->n;
+    /* else most of them go to the backlog, and come back cold */
+    bool soon = n <= LEA_RUNQ_CAP - lea_runq_len(&p->ring[LEA_CLASS_NORMAL]);
     struct lea_co *g;
 
     if (!n)
@@ -15,7 +17,7 @@ void lea_ready_local_list(struct lea_proc *p, struct lea_ready_list *list, bool 
     lea_count(p, LEA_COUNT_READIED, n);
     while ((g = lea_ready_list_take(list))) {
         lea_u32_store_rlx(&g->state, LEA_READY); /* relaxed: the queue publishes it */
-        if (g->stack)
+        if (soon && g->stack)
             lea_co_prefetch_frames(g);
         lea_ring_push(p, g);
     }
