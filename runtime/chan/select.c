@@ -119,12 +119,11 @@ static uint32_t draw(const struct lea_select *s, uint32_t n)
     return lea_rand_below(&own, n);
 }
 
-/* One bit of the mask, which is not 0. */
-static size_t draw_bit(const struct lea_select *s, uint64_t mask)
+/* One of the mask's bits, of which there are n > 0. */
+static size_t draw_bit(const struct lea_select *s, uint64_t mask, uint32_t n)
 {
-    if (mask & (mask - 1))
-        for (uint32_t n = draw(s, (uint32_t)__builtin_popcountll(mask)); n > 0; n--)
-            mask &= mask - 1;
+    for (n = n > 1 ? draw(s, n) : 0; n > 0; n--)
+        mask &= mask - 1;
     return (size_t)__builtin_ctzll(mask);
 }
 
@@ -132,11 +131,16 @@ static size_t draw_bit(const struct lea_select *s, uint64_t mask)
 static size_t take_drawn(struct lea_select *s)
 {
     uint64_t ready = 0;
+    uint32_t n = 0;
 
-    for (size_t i = 0; i < s->n; i++)
-        ready |= (uint64_t)seems_ready(&s->cases[i], s->m) << i;
-    while (ready) {
-        size_t i = draw_bit(s, ready);
+    for (size_t i = 0; i < s->n; i++) {
+        bool seems = seems_ready(&s->cases[i], s->m);
+
+        ready |= (uint64_t)seems << i;
+        n += seems;
+    }
+    for (; n > 0; n--) {
+        size_t i = draw_bit(s, ready, n);
 
         if (LEA_LIKELY(take(&s->cases[i], s)))
             return i;
