@@ -79,6 +79,7 @@
     X(solo_chan, 0, "the same at a channel")                                                       \
     X(solo_lock, 0, "a thread comes in the middle of sections that follow each other")             \
     X(solo_hog, 0, "a loop of solo sections lets others in")                                       \
+    X(solo_select, 0, "the same by selects, among two")                                            \
     X(solo_cancel, 0, "one that waits in a channel is cancelled by a plain thread")                \
     X(mutex_threads, 1, "plain threads exclude each other, with deadlines too")                    \
     X(mutex, 0,                                                                                    \

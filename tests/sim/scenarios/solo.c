@@ -24,7 +24,7 @@ struct shared {
 
 static struct {
     struct shared *x;
-    number_chan c;
+    number_chan c, other;
     leat_handle *handle[COS];
     unsigned rounds, ended, sent, got;
     bool tries;
@@ -221,6 +221,87 @@ void scenario_solo_chan(void)
     reset();
     sim_check(leat_chan_new(&s.c, sim_shape(3)) == 0, "no channel");
     kit_run(1, 0, chan_main, NULL);
+}
+
+/* --- by selects, among two channels --- */
+
+static int select_one(uint64_t *v, bool sends)
+{
+    leat_deadline until = s.tries ? leat_after(LEAT_MSEC) : LEAT_FOREVER;
+
+    if (sends) {
+        leat_case c[] = {leat_case_put(s.c, v), leat_case_put(s.other, v)};
+
+        return leat_select(c, 2, until);
+    }
+    leat_case c[] = {leat_case_get(s.c, v), leat_case_get(s.other, v)};
+
+    return leat_select(c, 2, until);
+}
+
+static void select_sends(void)
+{
+    uint64_t v = 1;
+
+    for (unsigned i = 0; i < s.rounds;) {
+        int r = select_one(&v, true);
+
+        sim_check(r >= 0 || (s.tries && r == -ETIMEDOUT), "a select gave %d", r);
+        i += r >= 0;
+        s.sent += r >= 0;
+    }
+    s.ended++;
+}
+
+static void *thread_selects(void *arg)
+{
+    if (s.nap_ns)
+        (void)leat_sleep(s.nap_ns);
+    select_sends();
+    return arg;
+}
+
+static void select_receives(void)
+{
+    for (uint64_t v = 0; s.got < (COS + 1) * s.rounds; v = 0) {
+        int r = select_one(&v, false);
+
+        if (r == -ECANCELED)
+            break;
+        sim_check(r >= 0 || (s.tries && r == -ETIMEDOUT), "a select gave %d", r);
+        sim_check(v == (r >= 0), "the value is %llu", (unsigned long long)v);
+        s.got += r >= 0;
+    }
+}
+
+static int select_main(void *arg)
+{
+    struct sim_thread *t = kit_thread(thread_selects, NULL);
+
+    (void)arg;
+    for (unsigned i = 0; i < COS; i++)
+        sim_check(leat_go_join(&s.handle[i], select_receives) == 0, "no coroutine");
+    for (unsigned i = 0; i < COS; i++)
+        sim_check(go(select_sends) == 0, "no coroutine");
+    kit_await(&s.ended, COS + 1, "senders");
+    for (unsigned i = 0; i < COS; i++)
+        leat_cancel(s.handle[i]);
+    for (unsigned i = 0; i < COS; i++)
+        sim_check(leat_join(s.handle[i], NULL, LEAT_FOREVER) == 0, "a join failed");
+    kit_join(t);
+    sim_check(s.sent == s.got + leat_chan_len(s.c.chan) + leat_chan_len(s.other.chan),
+              "%u sent, %u received", s.sent, s.got);
+    leat_chan_unref(s.c.chan);
+    leat_chan_unref(s.other.chan);
+    return 0;
+}
+
+void scenario_solo_select(void)
+{
+    reset();
+    sim_check(leat_chan_new(&s.c, 0) == 0 && leat_chan_new(&s.other, sim_shape(2)) == 0,
+              "no channel");
+    kit_run(1, 0, select_main, NULL);
 }
 
 /* --- one that is cancelled from outside while others send to it --- */
