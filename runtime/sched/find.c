@@ -122,7 +122,7 @@ static uint32_t ring_room(const struct lea_proc *p)
     return LEA_RUNQ_CAP - lea_runq_len(&p->ring[LEA_CLASS_NORMAL]);
 }
 
-/* They come from a queue of so many that the caches have lost them: fetch what their turns touch. */
+/* They come from so long a queue that the caches have lost them: fetch what their turns touch. */
 static __attribute__((noinline)) void batch_prefetch(struct lea_co *const *co, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
