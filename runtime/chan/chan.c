@@ -259,7 +259,7 @@ INLINE int send_usual(struct leat_chan *c, void *from, int64_t until_ns, struct 
                       bool solo)
 {
     struct lea_waiter *first;
-    uintptr_t w, next;
+    uintptr_t w = 0, next;
     uint32_t len;
 
     lea_tick(m);
@@ -368,7 +368,7 @@ static __attribute__((noinline)) int recv_from_sender_solo(struct leat_chan *c, 
 INLINE int recv_usual(struct leat_chan *c, void *out, int64_t until_ns, struct lea_worker *m,
                       bool solo)
 {
-    uintptr_t w, next;
+    uintptr_t w = 0, next;
     uint32_t len;
 
     lea_tick(m);

@@ -5,10 +5,10 @@
  * A locked instruction costs as much as a switch, and is there for other threads only. Where a run
  * has one processor, its holder changes the words of channels, mutexes and waitgroups, and the wait
  * words behind them, by plain loads and stores within *solo sections*: some dozens of instructions
- * inside a bracket, without a call that leaves. Everybody else *heeds*: before the first locked
- * instruction on such a word he has solo sections end for good, in this process. Then all is as in
- * a run with many processors, where they are off from the start. So it costs others a look at one
- * word that hardly ever changes, and once a membarrier.
+ * (for each case, in a select) inside a bracket, without a call that leaves. Everybody else
+ * *heeds*: before the first locked instruction on such a word he has solo sections end for good, in
+ * this process. Then all is as in a run with many processors, where they are off from the start. So
+ * it costs others a look at one word that hardly ever changes, and once a membarrier.
  *
  * Others are: plain threads, before a run too; threads of the pool and the monitor; a worker
  * without a processor, or not in a bracket. The holder in a bracket need not heed anything: what it
