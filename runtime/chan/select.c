@@ -108,21 +108,20 @@ static bool unchanged(leat_case *cases, size_t n, struct lea_worker *m)
     return true;
 }
 
-/* 0..n-1 */
-static uint32_t draw(const struct lea_select *s, uint32_t n)
+/* 0..n-1. @own: of who has no processor; zero at first. */
+static uint32_t draw(const struct lea_select *s, struct lea_rand *own, uint32_t n)
 {
-    struct lea_rand own;
-
     if (LEA_LIKELY(s->m && s->m->proc))
         return lea_rand_below(&s->m->proc->rand, n);
-    lea_rand_seed(&own, (uint64_t)lea_os_now_ns() + (uintptr_t)s);
-    return lea_rand_below(&own, n);
+    if (!own->state)
+        lea_rand_seed(own, (uint64_t)lea_os_now_ns() + (uintptr_t)s);
+    return lea_rand_below(own, n);
 }
 
 /* One of the mask's bits, of which there are n > 0. */
-static size_t draw_bit(const struct lea_select *s, uint64_t mask, uint32_t n)
+static size_t draw_bit(const struct lea_select *s, struct lea_rand *own, uint64_t mask, uint32_t n)
 {
-    for (n = n > 1 ? draw(s, n) : 0; n > 0; n--)
+    for (n = n > 1 ? draw(s, own, n) : 0; n > 0; n--)
         mask &= mask - 1;
     return (size_t)__builtin_ctzll(mask);
 }
@@ -130,6 +129,7 @@ static size_t draw_bit(const struct lea_select *s, uint64_t mask, uint32_t n)
 /* One that is ready, of few, taken; NOBODY. */
 static size_t take_drawn(struct lea_select *s)
 {
+    struct lea_rand own = {0};
     uint64_t ready = 0;
     uint32_t n = 0;
 
@@ -140,7 +140,7 @@ static size_t take_drawn(struct lea_select *s)
         n += seems;
     }
     for (; n > 0; n--) {
-        size_t i = draw_bit(s, ready, n);
+        size_t i = draw_bit(s, &own, ready, n);
 
         if (LEA_LIKELY(take(&s->cases[i], s)))
             return i;
@@ -152,13 +152,14 @@ static size_t take_drawn(struct lea_select *s)
 /* One that seems ready, of many, or the first one; NOBODY. */
 static size_t pick(struct lea_select *s)
 {
+    struct lea_rand own = {0};
     size_t picked = NOBODY;
     uint32_t found = 0;
 
     for (size_t i = 0; i < s->n; i++) {
         if (!seems_ready(&s->cases[i], s->m))
             continue;
-        if (++found == 1 || draw(s, found) == 0)
+        if (++found == 1 || draw(s, &own, found) == 0)
             picked = i;
         if (s->ordered)
             break;
@@ -257,19 +258,22 @@ static enum lea_reason reason_of(const struct lea_select *s)
     return LEA_REASON_SELECT;
 }
 
-/* Are there channels only? */
-static bool of_channels(const struct lea_select *s)
+/* None is in a line yet. Returns: are there channels only? */
+static bool look_at_kinds(struct lea_select *s)
 {
-    for (size_t i = 0; i < s->n; i++)
-        if (s->cases[i].ops_)
-            return false;
-    return true;
+    bool only_channels = true;
+
+    for (size_t i = 0; i < s->n; i++) {
+        s->cases[i].queued_ = false;
+        only_channels &= !s->cases[i].ops_;
+    }
+    return only_channels;
 }
 
 static void begin(struct lea_select *s)
 {
     s->look_ns = INT64_MAX;
-    s->solo = s->m && s->m->proc && s->n <= FEW && lea_solo_may() && of_channels(s);
+    s->solo = look_at_kinds(s) && s->n <= FEW && s->m && s->m->proc && lea_solo_may();
     if (LEA_LIKELY(s->m != NULL)) {
         s->ticket = lea_co_ticket(s->m->co);
     } else {
@@ -405,7 +409,7 @@ static __attribute__((noinline)) size_t try_once(leat_case *cases, size_t n, boo
     s.cases = cases;
     s.n = n;
     s.ordered = ordered;
-    s.m = lea_enter();
+    s.m = lea_solo_enter_any();
     hold(&s);
     i = take_any(&s);
     drop(&s);

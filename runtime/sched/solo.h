@@ -112,13 +112,18 @@ static inline struct lea_worker *lea_solo_enter_any(void)
     return m ? m : lea_enter();
 }
 
-/* The same for a call that needs no bracket: NULL too where there is one already. */
-static inline struct lea_worker *lea_solo_enter_once(void)
+/* Is the calling thread in a bracket already? */
+static inline bool lea_solo_nested(void)
 {
     const struct lea_worker *m = lea_self();
 
-    /* relaxed: its own */
-    return m && (lea_u32_load_rlx(&m->tick) & 1) ? NULL : lea_solo_enter_any();
+    return m && (lea_u32_load_rlx(&m->tick) & 1); /* relaxed: its own */
+}
+
+/* The same for a call that needs no bracket: NULL too where there is one already. */
+static inline struct lea_worker *lea_solo_enter_once(void)
+{
+    return lea_solo_nested() ? NULL : lea_solo_enter_any();
 }
 
 void lea_solo_heed_slow(void);

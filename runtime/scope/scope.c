@@ -411,7 +411,7 @@ leat_result leat_scope_cause(const leat_scope *scope)
         cause = s->cause;
         lea_extra_leave(s->co);
     } else {
-        in = lea_solo_may() ? lea_solo_enter(0) : NULL; /* it need not heed there */
+        in = lea_solo_may() ? lea_solo_enter_once() : NULL; /* it need not heed there */
         (void)lea_extra_lock(s->co); /* it cannot have ended: the scope is open */
         cause = s->cause;
         lea_extra_unlock(s->co);

@@ -101,7 +101,7 @@ static __attribute__((noinline)) bool try_solo(struct mutex *x)
     bool taken = false;
 
     if (LEA_UNLIKELY(!m))
-        return false;
+        return lea_solo_nested() && try(x);
     if (LEA_LIKELY(lea_solo_begin())) {
         taken = lea_word_load_acq(&x->word) == 0;
         if (LEA_LIKELY(taken))

@@ -132,7 +132,7 @@ static void hog_try(struct slice *s)
         atomic_bool held = false;
 
         if (go(holds_for_a_turn, &mutex, &held) < 0)
-            break;
+            continue; /* the run ends */
         while (!atomic_load(&held))
             leat_yield();
         while (leat_mutex_try(&mutex) != 0)

@@ -143,6 +143,39 @@ Test(solo, stays_among_coroutines, .timeout = 120)
     cr_expect(w.at_last);
 }
 
+/* In a bracket, as a constructor of C++ is that go() calls, or an allocator of the program's. */
+static int calls_inside(struct world *w)
+{
+    struct lea_worker *m = lea_enter();
+    leat_mutex mutex = {0};
+    leat_waitgroup wg = {0};
+
+    leat_mutex_lock(&mutex);
+    MUST(w, leat_mutex_try(&mutex) == -EAGAIN);
+    leat_mutex_unlock(&mutex);
+    MUST(w, leat_mutex_try(&mutex) == 0);
+    leat_mutex_unlock(&mutex);
+    leat_wg_add(&wg, 2);
+    leat_wg_done(&wg);
+    leat_wg_done(&wg);
+    MUST(w, lea_u32_load_rlx(&m->tick) & 1); /* relaxed: our own */
+    lea_leave(m);
+    return 0;
+}
+
+/* Goal: calls out of user code that the runtime has called leave its bracket as it is. */
+Test(solo, nests_in_no_bracket, .timeout = 120)
+{
+    struct world w = {.between = calls_inside};
+
+    if (!possible())
+        cr_skip("there is no membarrier here, and so are no solo sections");
+    cr_assert(eq(int, kit_run_alone(solo_main, &w), 0));
+    check(&w);
+    cr_expect(w.at_first);
+    cr_expect(w.at_last);
+}
+
 /* --- what does --- */
 
 static void *locks(void *arg)

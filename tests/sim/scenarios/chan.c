@@ -115,6 +115,7 @@ static void check_end(void)
 {
     int last[PARTIES] = {-1, -1, -1, -1, -1, -1};
 
+    kit_settle();
     sim_check(!s.c.chan->senders.first && !s.c.chan->receivers.first,
               "somebody is still in a list at the end");
     sim_check(leat_chan_len(s.c.chan) == s.nr_sent - s.nr_got, "%u sent, %u received, %zu left",
@@ -315,6 +316,7 @@ void scenario_chan_begin(void)
     for (unsigned i = 1 + sim_shape(2); i > 0; i--)
         kit_run(1 + sim_shape(2), 0, begin_main, NULL);
     kit_join(t);
+    kit_settle();
     sim_check(leat_chan_len(s.c.chan) == s.nr_sent - s.nr_got, "%u sent, %u received", s.nr_sent,
               s.nr_got);
     leat_chan_unref(s.c.chan);

@@ -87,6 +87,11 @@ void kit_await(const unsigned *count, unsigned goal, const char *what)
     }
 }
 
+void kit_settle(void)
+{
+    sim_membarrier();
+}
+
 unsigned kit_procs(unsigned max)
 {
     return 1 + sim_shape(max);

@@ -41,6 +41,11 @@ void kit_join(struct sim_thread *t);
 /* Wait for a count by naps, in a coroutine; fails the seed after 10 virtual seconds. */
 void kit_await(const unsigned *count, unsigned goal, const char *what);
 
+/*
+ * All that was stored is in memory: for a look at the end, after counts that pass no buffer.
+ */
+void kit_settle(void);
+
 /* Computes on a CPU of its own: time passes, the others go on, and the runtime is not called. */
 void kit_burn(int64_t ns);
 

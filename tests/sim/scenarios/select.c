@@ -187,6 +187,7 @@ static void check_end(void)
 {
     struct party p = party_of(0);
 
+    kit_settle();
     for (unsigned k = 0; k < CHANS; k++) {
         uint64_t v;
 

@@ -78,6 +78,7 @@ static int select_kinds_main(void *arg)
     kit_await(&k.ended, n, "those who watch");
     if (t)
         kit_join(t);
+    kit_settle();
     sim_check(k.ticks == k.started && k.values + leat_chan_len(s.c.chan) == sent,
               "%u of %u ticks, %u of %u values", k.ticks, k.started, k.values, sent);
     leat_event_destroy(&k.event);
@@ -253,6 +254,7 @@ static int select_scope_main(void *arg)
               "the scope was cancelled for %ld", (long)cause);
     if (t)
         kit_join(t);
+    kit_settle();
     sim_check(w.values + leat_chan_len(s.c.chan) == sent, "%u of %u values", w.values, sent);
     return 0;
 }

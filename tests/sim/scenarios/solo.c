@@ -210,6 +210,7 @@ static int chan_main(void *arg)
     kit_await(&s.ended, COS + THREADS, "senders");
     for (unsigned i = 0; i < THREADS; i++)
         kit_join(t[i]);
+    kit_settle();
     sim_check(s.sent == n && leat_chan_len(s.c.chan) == 0, "%u sent, %zu left", s.sent,
               leat_chan_len(s.c.chan));
     leat_chan_unref(s.c.chan);
@@ -289,6 +290,7 @@ static int select_main(void *arg)
     for (unsigned i = 0; i < COS; i++)
         sim_check(leat_join(s.handle[i], NULL, LEAT_FOREVER) == 0, "a join failed");
     kit_join(t);
+    kit_settle();
     sim_check(s.sent == s.got + leat_chan_len(s.c.chan) + leat_chan_len(s.other.chan),
               "%u sent, %u received", s.sent, s.got);
     leat_chan_unref(s.c.chan);
@@ -345,6 +347,7 @@ static int cancel_main(void *arg)
     for (unsigned i = 0; i < COS; i++)
         sim_check(leat_join(s.handle[i], NULL, LEAT_FOREVER) == 0, "a join failed");
     kit_join(t);
+    kit_settle();
     sim_check(s.sent == s.got + leat_chan_len(s.c.chan), "%u sent, %u received", s.sent, s.got);
     leat_chan_unref(s.c.chan);
     return 0;
