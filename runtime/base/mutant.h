@@ -172,7 +172,9 @@
     X(RETAKE_LOST_KEEPS, "a worker that lost its processor goes on with its caches")               \
     X(MONITOR_LATE, "a monitor that woke late takes what stood still")                             \
     X(MONITOR_NOT_SOON, "the monitor waits for a period though it has seen a worker asleep")       \
-    X(BRACKET_PLAIN, "who stepped aside comes back by a store")                                    \
+    X(BRACKET_PLAIN, "who stepped aside and was asked comes back by a store")                      \
+    X(BRACKET_UNASKED, "who stepped aside comes back by a store though he was asked")              \
+    X(BRACKET_INSIDE, "a processor is taken from who is just coming back to it")                   \
     X(SPARE_LEAVES_HELD, "a spare worker leaves as it is handed a processor")                      \
     X(TIMER_OTHERS_IDLE, "IDLE-TIMER: a timer is added for a sleeper that is not told")
 

@@ -183,6 +183,8 @@ enum lea_verdict lea_stand_judge(struct lea_runtime *rt, struct lea_stand *s, in
         return LEA_VERDICT_NO;
     switch (lea_proc_word_state(s->word)) {
     case LEA_PROC_BRACKET:
+        if ((s->tick & 1) && !LEA_MUTATED(BRACKET_INSIDE)) /* on its way in or out */
+            return judge_inside(rt, s, now);
         return now - s->since_ns < rt->config.retake_ns / BLOCKED_PART
                    ? LEA_VERDICT_SOON
                    : judged(s, LEA_TAKE_BRACKET);
@@ -207,17 +209,7 @@ static void hand_over(struct lea_runtime *rt, struct lea_proc *p, struct lea_sta
     s->word = 0; /* whatever comes is new */
 }
 
-/* It has stepped aside by itself, and is not inside: the CAS is all. */
-static void take_bracket(struct lea_runtime *rt, struct lea_proc *p, struct lea_stand *s)
-{
-    if (lea_word_cas(&p->owner, s->word, lea_proc_word_in(s->word, LEA_PROC_TAKEN))) /* RETAKE */
-        hand_over(rt, p, s);
-    else
-        lea_worker_unhold(s->to);
-    s->suspect = false;
-}
-
-/* OWNED -> PENDING, and the request. False: it is not as it was. */
+/* OWNED or BRACKET -> PENDING, and the request. False: it is not as it was. */
 static bool ask(struct lea_runtime *rt, struct lea_proc *p, struct lea_stand *s)
 {
     struct lea_worker *m = owner_of(rt, s);
@@ -298,8 +290,6 @@ bool lea_retake(struct lea_runtime *rt, struct lea_stand *stand)
         all = s->to != NULL;
         if (!all) {
             s->suspect = false;
-        } else if (s->why == LEA_TAKE_BRACKET) {
-            take_bracket(rt, rt->proc[i], s);
         } else if (ask(rt, rt->proc[i], s)) {
             asked++;
         } else {

@@ -15,12 +15,17 @@
  *   tick has moved: CAS PENDING -> OWNED                 CAS PENDING -> OWNED: still ours
  *   else CAS PENDING -> TAKEN: hands it over             any other word: it was taken
  *
+ * From who has stepped aside it is the same, with BRACKET for OWNED on the monitor's side. He goes
+ * and comes back by an entry: where that finds no request, the monitor will find that the tick has
+ * moved, and takes nothing. So the word, BRACKET or PENDING or about to be, is written over.
+ *
  * By the pair TICK (bracket.h) either the monitor sees the entry, or the entry sees the request.
  * Ordering pairs.
  *  RETAKE   the owner word is one atomic for both sides, and holds owner and count: whoever changes
- *           it by CAS from what he has seen knows that nothing happened meanwhile. The monitor's
- *           acquire load of the even tick (or of BRACKET) sees all that the worker did to the
- *           processor; the hand-over passes it on.
+ *           it by CAS from what he has seen knows that nothing happened meanwhile; the owner may
+ *           store it in a bracket that found no request, or has answered it. The monitor's acquire
+ *           load of the even tick sees all that the worker did to the processor; the hand-over
+ *           passes it on.
  *
  * The window only decides when, and whether it is worth it; safety does not depend on it. A worker
  * is classified by its thread's CPU clock and state: a hog has used the CPU, a blocked one sleeps,

@@ -88,8 +88,8 @@ struct lea_age {
  *   PENDING  the same, and the monitor would like to take it: a CAS of either side decides
  *            (retake.h)
  *   TAKEN    nobody's, in the monitor's hands
- *   BRACKET  the worker has stepped aside (leat_block_enter): it comes back by a CAS, unless the
- *            monitor has taken it by one
+ *   BRACKET  the worker has stepped aside (leat_block_enter), and may come back until the monitor
+ *            has taken it
  */
 enum lea_proc_state { LEA_PROC_OWNED, LEA_PROC_PENDING, LEA_PROC_TAKEN, LEA_PROC_BRACKET };
 #define LEA_PROC_STATE_BITS 2

@@ -545,14 +545,38 @@ bool lea_proc_give(struct lea_worker *m)
     return false;
 }
 
+bool lea_bracket_end(struct lea_worker *m)
+{
+    struct lea_proc *p = m->bracket;
+
+    m->bracket = NULL;
+    m->last_proc = p;
+    for (;;) {
+        uintptr_t w = lea_word_load_acq(&p->owner);
+
+        if (w != lea_proc_word_in(m->word, LEA_PROC_BRACKET) &&
+            w != lea_proc_word_in(m->word, LEA_PROC_PENDING) && !LEA_MUTATED(BRACKET_PLAIN))
+            return false;
+        lea_delay_point(RETAKE);
+        if (LEA_MUTATED(BRACKET_PLAIN))
+            lea_word_store_rel(&p->owner, m->word);
+        else if (!lea_word_cas(&p->owner, w, m->word)) /* RETAKE */
+            continue;
+        m->proc = p;
+        return true;
+    }
+}
+
 bool lea_proc_reacquire(struct lea_worker *m)
 {
     struct lea_runtime *rt = m->rt;
     struct lea_proc *p;
     struct lea_worker *sleeper;
 
-    if (m->bracket && lea_bracket_end(m))
+    if (m->bracket && lea_bracket_end(m)) {
+        lea_worker_settle(m); /* the monitor may have let it go before it stepped aside */
         return true;
+    }
     p = m->last_proc;
     if (!lea_u32_load_acq(&rt->idle.nr_idle))
         return false;

@@ -74,21 +74,11 @@ void lea_proc_assign(struct lea_proc *p, struct lea_worker *m);
  */
 bool lea_proc_give(struct lea_worker *m);
 
-/* Come back to the processor that it stepped aside from. False: it was taken meanwhile. */
-static inline bool lea_bracket_end(struct lea_worker *m)
-{
-    struct lea_proc *p = m->bracket;
-
-    m->bracket = NULL;
-    m->last_proc = p;
-    if (LEA_MUTATED(BRACKET_PLAIN))
-        lea_word_store_rel(&p->owner, m->word);
-    else if (LEA_UNLIKELY(!lea_word_cas(&p->owner, lea_proc_word_in(m->word, LEA_PROC_BRACKET),
-                                        m->word))) /* RETAKE */
-        return false;
-    m->proc = p;
-    return true;
-}
+/*
+ * In a bracket (bracket.h): come back to the processor that it stepped aside from. False: it was
+ * taken meanwhile.
+ */
+bool lea_bracket_end(struct lea_worker *m);
 
 /*
  * Without a processor: come back to the one that it stepped aside from, or take an idle one, the

@@ -158,6 +158,9 @@ static int calls_inside(struct world *w)
     leat_wg_add(&wg, 2);
     leat_wg_done(&wg);
     leat_wg_done(&wg);
+    leat_block_enter();
+    MUST(w, m->proc != NULL);
+    leat_block_leave();
     MUST(w, lea_u32_load_rlx(&m->tick) & 1); /* relaxed: our own */
     lea_leave(m);
     return 0;

@@ -43,6 +43,7 @@ static const struct {
 } hints[] = {
     {"RUNQ_HALF_PLAIN", "ring_wrap"},
     {"SOLO_END_RELAXED", "solo_lock"},
+    {"BRACKET_INSIDE", "retake_bracket"},
     {"IDLE_SUBMIT_FENCE", "unwatched"},
     {"IDLE_TOKEN_STORE", "handover_faults"},
     {"IDLE_CLAIM_FAILED_FENCE", "idle_claimed"},

@@ -3,36 +3,43 @@
  *
  * The monitor samples word and tick; OWNED -> PENDING, request, membarrier, looks at the tick again; then PENDING -> OWNED, or
  * PENDING -> TAKEN and the hand-over. A request that was not needed stays: the worker finds it, and that the processor is its own.
- * Not here: the window and the verdict, which decide when; the way without membarrier, where both sides pass a fence instead; BRACKET, which
- * is one CAS on either side.
+ * Not here: the window and the verdict, which decide when; the way without membarrier, where both sides pass a fence instead.
  *
  * mirrors: runtime/sched/bracket.h  lea_tick lea_enter lea_leave
  * mirrors: runtime/sched/request.c  take_bits lea_request_obey
  * mirrors: runtime/sched/retake.c  answer lea_retake_answer lea_stand_still ask barrier decide
  * mirrors: runtime/sched/runtime.h  lea_proc_word lea_proc_word_in lea_proc_word_id lea_proc_word_count
- * mirrors: runtime/sched/worker.c  lea_proc_assign
+ * mirrors: runtime/sched/worker.c  lea_proc_assign lea_bracket_end
+ * mirrors: runtime/sched/blocking.c  leat_block_enter come_back
  *
  * holds:   -DTAKES=3 -DCALLS=2
+ * holds:   -DTAKES=2 -DCALLS=3
  * fails:   -DTAKES=1 -DCALLS=2 -DNO_MEMBARRIER -- the monitor reads an old tick while the worker has read an old request
  * fails:   -DTAKES=1 -DCALLS=2 -DNO_SECOND_LOOK -- the monitor does not look at the tick again
  * fails:   -DTAKES=1 -DCALLS=2 -DNO_ARBITRATION -- both sides decide by themselves instead of by one CAS
  * fails:   -DTAKES=3 -DCALLS=2 -DSTATE_ONLY -- the word holds the state alone: a worker takes another one's PENDING for its own
  * fails:   -DTAKES=1 -DCALLS=2 -DREQUEST_FIRST -- the worker reads the request before it has moved the tick
+ * fails:   -DTAKES=1 -DCALLS=2 -DBRACKET_UNASKED -- who stepped aside comes back by a store though he was asked
+ * fails:   -DTAKES=1 -DCALLS=2 -DBRACKET_INSIDE -- a processor is taken from who is just coming back to it
  * fails:   -DTAKES=3 -DCALLS=2 -DCLEAR_LATE -- a worker that lost clears its request after it was given a processor again
  *
  * Two workers, one processor, which the monitor may take TAKES times, back and forth; each worker makes CALLS calls each time it has got it.
- * The tick's stores wait in a buffer, in order; what drains it is a read-modify-write of that worker, the monitor's membarrier, or chance.
+ * Two of the calls may be leat_block_enter() and what comes back from it.
+ * The stores of tick and owner word wait in a buffer, in order; what drains it is a read-modify-write of that worker, the monitor's membarrier, or chance.
  *
  * Verified: never two workers between entry and exit with the processor; nobody is left waiting for a processor that was handed to it.
  */
 #define OWNED 0
 #define PENDING 1
 #define TAKEN 2
+#define BRACKET 3
+#define WORD 100 /* in a buffer, from here on: a store of the owner word with that state */
 
 /* the owner word, by its parts: they are compared and written together */
 byte state = OWNED, owner, count;
 byte tick[2];                 /* what the monitor sees */
-byte buffer[4], buffered[2];  /* tick's stores on their way: two per worker */
+byte buffer[6], buffered[2];  /* stores on their way: three per worker */
+byte mine_of[2];              /* the count in the owner word that a worker stores */
 bit request[2], given[2], waits[2];
 byte inside;
 
@@ -44,7 +51,11 @@ byte inside;
 
 inline drain_one(i)
 {
-    tick[i] = buffer[2 * i]; buffer[2 * i] = buffer[2 * i + 1]; buffer[2 * i + 1] = 0; buffered[i] = buffered[i] - 1
+    if
+    :: buffer[3 * i] >= WORD -> state = buffer[3 * i] - WORD; owner = i; count = mine_of[i]
+    :: else -> tick[i] = buffer[3 * i]
+    fi;
+    buffer[3 * i] = buffer[3 * i + 1]; buffer[3 * i + 1] = buffer[3 * i + 2]; buffer[3 * i + 2] = 0; buffered[i] = buffered[i] - 1
 }
 
 inline drain(i)
@@ -57,7 +68,7 @@ inline drain(i)
 
 inline store_tick(i, t)
 {
-    atomic { buffered[i] < 2 -> buffer[2 * i + buffered[i]] = t; buffered[i] = buffered[i] + 1 }
+    atomic { buffered[i] < 3 -> buffer[3 * i + buffered[i]] = t; buffered[i] = buffered[i] + 1 }
 }
 
 active proctype Buffers()
@@ -80,7 +91,7 @@ got:
 #ifdef CLEAR_LATE
     request[i] = 0;
 #endif
-    atomic { calls = 0; lost = 0; mine = count };
+    atomic { calls = 0; lost = 0; mine = count; mine_of[i] = mine };
     do
     :: calls < CALLS ->
         calls = calls + 1;
@@ -120,6 +131,32 @@ got:
         :: else
         fi;
         if
+        :: !lost && calls < CALLS ->
+            /* leat_block_enter */
+            store_tick(i, WORD + BRACKET);
+            asked = 0;
+            store_tick(i, calls * 2 + 16 * mine);
+            calls = calls + 1;
+            /* come_back */
+            store_tick(i, calls * 2 - 1 + 16 * mine);
+#ifndef BRACKET_UNASKED
+            asked = request[i];
+#endif
+            if
+            :: asked ->
+                /* lea_bracket_end */
+                atomic {
+                    drain(i);
+                    if
+                    :: word_is(PENDING, i, mine) || word_is(BRACKET, i, mine) -> state = OWNED
+                    :: else -> lost = 1
+                    fi
+                }
+            :: else -> store_tick(i, WORD + OWNED)
+            fi
+        :: true
+        fi;
+        if
         :: lost -> break
         :: else ->
             inside = inside + 1;
@@ -143,17 +180,22 @@ user: /* in user code to the end: what has not been taken may be taken here, and
 /* Its own stores are ordered by its system call and its CAS. lea_stand_still, ask, barrier, decide */
 active proctype Monitor()
 {
-    byte o, c, s, k;
+    byte o, c, s, k, was;
     bit taken;
 
     do
     :: k < TAKES ->
         k = k + 1;
-        atomic { o = owner; c = count; s = tick[o] };
+        atomic { o = owner; c = count; was = state; s = tick[o] };
         if
-        :: s % 2 == 1
+        :: was != OWNED && was != BRACKET
+#ifdef BRACKET_INSIDE
+        :: was == OWNED && s % 2 == 1
+#else
+        :: (was == OWNED || was == BRACKET) && s % 2 == 1
+#endif
         :: else ->
-            atomic { if :: word_is(OWNED, o, c) -> state = PENDING :: else -> goto next fi };
+            atomic { if :: word_is(was, o, c) -> state = PENDING :: else -> goto next fi };
             request[o] = 1;
 #ifndef NO_MEMBARRIER
             atomic { drain(0); drain(1) };
@@ -162,7 +204,7 @@ active proctype Monitor()
             if
 #ifndef NO_SECOND_LOOK
             :: tick[o] != s ->
-                atomic { if :: word_is(PENDING, o, c) -> state = OWNED :: else fi }
+                atomic { if :: word_is(PENDING, o, c) -> state = was :: else fi }
 #endif
             :: else ->
 #ifdef NO_ARBITRATION
