@@ -8,6 +8,7 @@
  * stepped aside, only sooner (retake.h). So the way back is an entry: without a request there the
  * word is as good as ours, whatever the monitor is about to do, and a store says so.
  */
+#include "base/delay.h"
 #include "base/mutant.h"
 #include "sched/bracket.h"
 #include "sched/worker.h"
@@ -36,6 +37,28 @@ void leat_block_enter(void)
         lea_word_store_rel(&p->owner, lea_proc_word_in(m->word, LEA_PROC_BRACKET)); /* RETAKE */
     }
     lea_leave(m);
+}
+
+bool lea_bracket_end(struct lea_worker *m)
+{
+    struct lea_proc *p = m->bracket;
+
+    m->bracket = NULL;
+    m->last_proc = p;
+    for (;;) {
+        uintptr_t w = lea_word_load_acq(&p->owner);
+
+        if (w != lea_proc_word_in(m->word, LEA_PROC_BRACKET) &&
+            w != lea_proc_word_in(m->word, LEA_PROC_PENDING) && !LEA_MUTATED(BRACKET_PLAIN))
+            return false;
+        lea_delay_point(RETAKE);
+        if (LEA_MUTATED(BRACKET_PLAIN))
+            lea_word_store_rel(&p->owner, m->word);
+        else if (!lea_word_cas(&p->owner, w, m->word)) /* RETAKE */
+            continue;
+        m->proc = p;
+        return true;
+    }
 }
 
 /* Come back. False: it was taken meanwhile. */

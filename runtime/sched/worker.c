@@ -545,28 +545,6 @@ bool lea_proc_give(struct lea_worker *m)
     return false;
 }
 
-bool lea_bracket_end(struct lea_worker *m)
-{
-    struct lea_proc *p = m->bracket;
-
-    m->bracket = NULL;
-    m->last_proc = p;
-    for (;;) {
-        uintptr_t w = lea_word_load_acq(&p->owner);
-
-        if (w != lea_proc_word_in(m->word, LEA_PROC_BRACKET) &&
-            w != lea_proc_word_in(m->word, LEA_PROC_PENDING) && !LEA_MUTATED(BRACKET_PLAIN))
-            return false;
-        lea_delay_point(RETAKE);
-        if (LEA_MUTATED(BRACKET_PLAIN))
-            lea_word_store_rel(&p->owner, m->word);
-        else if (!lea_word_cas(&p->owner, w, m->word)) /* RETAKE */
-            continue;
-        m->proc = p;
-        return true;
-    }
-}
-
 bool lea_proc_reacquire(struct lea_worker *m)
 {
     struct lea_runtime *rt = m->rt;

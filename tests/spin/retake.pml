@@ -9,8 +9,8 @@
  * mirrors: runtime/sched/request.c  take_bits lea_request_obey
  * mirrors: runtime/sched/retake.c  answer lea_retake_answer lea_stand_still ask barrier decide
  * mirrors: runtime/sched/runtime.h  lea_proc_word lea_proc_word_in lea_proc_word_id lea_proc_word_count
- * mirrors: runtime/sched/worker.c  lea_proc_assign lea_bracket_end
- * mirrors: runtime/sched/blocking.c  leat_block_enter come_back
+ * mirrors: runtime/sched/worker.c  lea_proc_assign
+ * mirrors: runtime/sched/blocking.c  leat_block_enter lea_bracket_end come_back
  *
  * holds:   -DTAKES=3 -DCALLS=2
  * holds:   -DTAKES=2 -DCALLS=3
