@@ -19,10 +19,9 @@ LEAT_BEGIN_DECLS
  *
  * Others that wait may have the caller's processor between the two, as soon as a tenth of
  * LEAT_RETAKE_US has passed (never where that is 0 or -1); the caller's thread is left alone.
- * leat_block_leave() does not wait:
- * with its own processor if that is still there, else with an idle one, else without, until the
- * next call that may park. A few nanoseconds when nobody wanted it. Pairs may be nested; a call of
- * leat in between ends the bracket early, which does no harm.
+ * leat_block_leave() does not wait: with its own processor if that is still there, else with an
+ * idle one, else without, until the next call that may park. A few nanoseconds when nobody wanted
+ * it. Pairs may be nested; a call of leat in between ends the bracket early, which does no harm.
  *
  * Context:  anywhere; on a plain thread nothing happens. Neither parks, nor moves the coroutine to
  *           another thread: errno of the call in between may be read after leat_block_leave().

@@ -204,7 +204,8 @@ static __attribute__((noinline)) int odd_wait(struct leat_chan *c, enum lea_chan
  * The usual way of a coroutine: nothing keeps it from going on, nobody has the channel, the element
  * is small, and who waits on the other side has parked. It makes no call that would come back here,
  * so it keeps little; for everything else there is all_cases(). This is worth a quarter of a
- * rendezvous. There are two of each: with LOCK, and in a solo section, which is worth half of one.
+ * rendezvous. There are two of each: with LOCK, and in a solo section, which is worth another
+ * quarter.
  */
 INLINE bool usual(const struct lea_worker *m, const struct leat_chan *c)
 {

@@ -55,7 +55,7 @@ static inline bool seems_ready(leat_case *c, struct lea_worker *m)
     return lea_chan_word_says(w, lea_chan_case_dir(c)) != -EAGAIN;
 }
 
-/* Has nothing happened since the look before, which found that it is not ready? */
+/* Has nothing happened since the look before, which found it not ready or took it in vain? */
 static inline bool is_unchanged(leat_case *c, struct lea_worker *m)
 {
     if (!c->object_)

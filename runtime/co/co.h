@@ -14,7 +14,8 @@
  *
  * The wait word settles every race between those who may end a wait (readiness, a peer, a deadline,
  * cancellation, close): each wait has a ticket, the sequence number in the word, and the one CAS
- * that moves the word on to the next number wins.
+ * that moves the word on to the next number wins. Where nobody else can come to the word, in a solo
+ * section (sched/solo.h), a load and a store stand for that CAS.
  *
  *   bit  0  PARKED   the registers are saved: whoever claims the wait must make the coroutine ready
  *   bit  1  SHIELD   this wait is not to be cancelled (set together with PARKED)
