@@ -23,7 +23,8 @@ static void proc_read(struct lea_proc *p, leat_stats *out)
     for (unsigned c = 0; c < LEA_NR_CLASSES; c++)
         out->queued += lea_runq_len(&p->ring[c]);
     /* relaxed: statistics */
-    out->queued += lea_u32_load_rlx(&p->lifo.depth) + lea_inject_len(&p->over);
+    out->queued +=
+        lea_u32_load_rlx(&p->lifo.depth) + lea_inject_len(&p->lifo_over) + lea_inject_len(&p->over);
 }
 
 static void stats_add(leat_stats *sum, const leat_stats *one)

@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "base/os.h"
 #include "sched/chaos.h"
+#include "sched/fresh.h"
 #include "sched/idle.h"
 #include "sched/loop.h"
 #include "sched/ready.h"
@@ -51,7 +52,9 @@ __attribute__((noinline)) void lea_ring_overflow(struct lea_proc *p, struct lea_
             continue;
         }
         lea_count(p, LEA_COUNT_OVERFLOWED, b->n);
-        lea_inject_push_batch(&p->over, g->prio_class, b);
+        b = lea_inject_push_batch(&p->over, g->prio_class, b);
+        if (b)
+            lea_pool_put(&p->batches, &p->rt->batches, b);
     }
 }
 
@@ -102,6 +105,8 @@ struct lea_co *lea_find_weighted(struct lea_proc *p)
     if (p->ring_mask & ~(1u << LEA_CLASS_NORMAL)) { /* between classes only the weights count */
         bool moved = false;
 
+        if (!(p->ring_mask & 1u << LEA_CLASS_NORMAL))
+            (void)lea_fresh_raise(p, &p->lifo_over);
         while ((g = lea_next_take(p)) || (g = lea_lifo_pop(&p->lifo, p->alone))) {
             lea_ring_push(p, g);
             moved = true;
@@ -175,6 +180,8 @@ struct lea_co *lea_find_inject(struct lea_proc *p)
 {
     uint32_t n = take_from(p, &p->over, INJECT_BATCH_MAX);
 
+    if (!n && lea_fresh_raise(p, &p->lifo_over))
+        return lea_lifo_pop(&p->lifo, p->alone);
     if (!n)
         n = take_inject(p, INJECT_BATCH_MAX);
     return n ? rings_pop(p) : NULL;
@@ -297,7 +304,7 @@ static void pay_aged(struct lea_proc *p, int64_t now)
     /* relaxed: looked at again and again */
     if (p->alone || !lea_u32_load_rlx(&p->rt->idle.nr_idle))
         return;
-    if (!lea_inject_len(&p->over))
+    if (!lea_inject_len(&p->over) && !lea_inject_len(&p->lifo_over))
         p->over_ns = 0;
     else if (!p->over_ns)
         p->over_ns = now;
@@ -311,37 +318,14 @@ static void pay_aged(struct lea_proc *p, int64_t now)
         lea_idle_published(p->rt, p);
 }
 
-/*
- * Who has stood at the bottom of the stack of new ones for LEA_LIFO_AGE_NS goes to the ring, where
- * everybody has a turn.
- */
-static void lifo_age(struct lea_proc *p, int64_t now)
-{
-    uintptr_t w;
-    lea_word *slot = lea_lifo_oldest(&p->lifo, &w);
-
-    if (!slot) {
-        p->lifo_oldest = 0;
-    } else if (w != p->lifo_oldest) {
-        p->lifo_oldest = w;
-        p->lifo_oldest_ns = now;
-    } else if (now - p->lifo_oldest_ns >= LEA_LIFO_AGE_NS &&
-               lea_lifo_empty_slot(slot, w, p->alone)) {
-        lea_ring_push(p, (struct lea_co *)w);
-        p->lifo_oldest = 0;
-        if (!p->alone)
-            lea_idle_published_local(p->rt, p);
-    }
-}
-
 static void look_around(struct lea_proc *p, bool poll)
 {
     int64_t now = lea_os_now_ns();
 
     turns_rewind(p, now);
     pay_aged(p, now);
-    if (lea_u32_load_rlx(&p->lifo.depth) && !lea_chaos(p->rt)) /* relaxed: ours */
-        lifo_age(p, now);
+    if (lea_fresh_look(p, now) && !p->alone)
+        lea_idle_published_local(p->rt, p);
     (void)run_timers(p, &p->timers, now);
     /* they have waited longest: before new ones come from the poller */
     (void)take_from(p, &p->over, INJECT_BATCH_MAX);
@@ -362,7 +346,7 @@ bool lea_proc_backlog(struct lea_proc *p)
     for (unsigned c = 0; c < LEA_NR_CLASSES; c++)
         if (lea_runq_len(&p->ring[c]))
             return true;
-    return lea_inject_len(&p->over) || lea_lifo_several(&p->lifo);
+    return lea_inject_len(&p->over) || lea_inject_len(&p->lifo_over) || lea_lifo_several(&p->lifo);
 }
 
 bool lea_proc_brief(struct lea_proc *p)
@@ -372,7 +356,8 @@ bool lea_proc_brief(struct lea_proc *p)
     for (unsigned c = 0; c < LEA_NR_CLASSES; c++)
         if (c != LEA_CLASS_NORMAL && lea_runq_len(&p->ring[c]))
             return false;
-    return !p->unwatched && !lea_inject_len(&p->over) && !lea_lifo_several(&p->lifo) &&
+    return !p->unwatched && !lea_inject_len(&p->over) && !lea_inject_len(&p->lifo_over) &&
+           !lea_lifo_several(&p->lifo) &&
            lea_runq_len(&p->ring[LEA_CLASS_NORMAL]) * turn_ns < WAKE_WORTH_NS;
 }
 
@@ -425,6 +410,8 @@ static uint32_t steal_rings(struct lea_proc *p, struct lea_proc *victim)
         return n;
     }
     n = take_from(p, &victim->over, INJECT_BATCH_MAX);
+    if (!n)
+        n = lea_fresh_raise(p, &victim->lifo_over);
     if (n)
         steal_note(p, victim, n);
     return n;
@@ -468,7 +455,8 @@ static bool victim_aged(struct lea_proc *p, struct lea_proc *victim)
     if (!lea_proc_small(victim) && !lea_proc_brief(victim))
         return true;
     if (!lea_runq_len(&victim->ring[LEA_CLASS_NORMAL]))
-        return !lea_inject_len(&victim->over); /* the other classes are rare: not held back */
+        /* the other classes are rare: not held back */
+        return !lea_inject_len(&victim->over) && !lea_inject_len(&victim->lifo_over);
     if (p->victim != victim->index) {
         p->victim = victim->index;
         p->victim_age.ns = 0;

@@ -132,7 +132,10 @@ __attribute__((always_inline)) static inline struct lea_co *lea_find_local(struc
         if (LEA_LIKELY(g != NULL))
             return g;
     }
-    return lea_inject_len(&p->over) || lea_inject_len(&p->rt->inject) ? lea_find_inject(p) : NULL;
+    return lea_inject_len(&p->over) || lea_inject_len(&p->lifo_over) ||
+                   lea_inject_len(&p->rt->inject)
+               ? lea_find_inject(p)
+               : NULL;
 }
 
 #endif

@@ -92,12 +92,24 @@ void lea_inject_push(struct lea_inject *q, struct lea_co *co)
     lea_inject_push_list(q, &one);
 }
 
-void lea_inject_push_batch(struct lea_inject *q, unsigned prio_class, struct lea_batch *batch)
+struct lea_batch *lea_inject_push_batch(struct lea_inject *q, unsigned prio_class,
+                                        struct lea_batch *batch)
 {
+    uint32_t n = batch->n - batch->from;
+    struct lea_batch *last;
+
     lea_lock_take(&q->lock);
-    append_batch_locked(q, prio_class, batch);
-    count_locked(q, batch->n - batch->from);
+    last = q->first[prio_class] ? q->last[prio_class] : NULL;
+    if (last && last->n + n <= LEA_BATCH_CAP) {
+        memcpy(last->co + last->n, batch->co + batch->from, n * sizeof(*batch->co));
+        last->n += n;
+    } else {
+        append_batch_locked(q, prio_class, batch);
+        batch = NULL;
+    }
+    count_locked(q, n);
     lea_lock_drop(&q->lock);
+    return batch;
 }
 
 /* From the oldest batch of a class. */

@@ -49,8 +49,12 @@ void lea_inject_init(struct lea_inject *q, struct lea_slab *batches);
 void lea_inject_push_list(struct lea_inject *q, struct lea_ready_list *list);
 void lea_inject_push(struct lea_inject *q, struct lea_co *co);
 
-/* Append a batch of one class. */
-void lea_inject_push_batch(struct lea_inject *q, unsigned prio_class, struct lea_batch *batch);
+/*
+ * Append a batch of one class. Returns it when what it held has found room in the last one: it is
+ * the caller's then; else NULL.
+ */
+struct lea_batch *lea_inject_push_batch(struct lea_inject *q, unsigned prio_class,
+                                        struct lea_batch *batch);
 
 /*
  * Take up to `max` (LEA_BATCH_CAP at most) into out[], all of one class: the most urgent, and of a

@@ -3,6 +3,35 @@
  */
 #include "sched/lifo.h"
 
+void lea_lifo_push_many(struct lea_lifo *l, struct lea_co *const *co, uint32_t n)
+{
+    uint32_t top = lea_u32_load_rlx(&l->top) + n; /* relaxed: ours */
+
+    for (uint32_t i = 0; i < n; i++)
+        lea_word_store_rel(&l->slot[(top - 1 - i) % LEA_LIFO_CAP],
+                           (uintptr_t)co[i]); /* LIFO-FILL */
+    lea_u32_store_rlx(&l->top, top);          /* relaxed: says where to look, no more */
+    /* relaxed: the same; whoever relies on it looks after a full fence */
+    lea_u32_store_rlx(&l->depth, lea_u32_load_rlx(&l->depth) + n);
+}
+
+uint32_t lea_lifo_shed(struct lea_lifo *l, bool alone, struct lea_co **out)
+{
+    uint32_t depth = lea_u32_load_rlx(&l->depth), bottom; /* relaxed: ours */
+    uint32_t n = 0, half = LEA_LIFO_CAP / 2;
+
+    bottom = lea_u32_load_rlx(&l->top) - depth; /* relaxed: ours */
+    for (uint32_t i = 0; i < half; i++) {
+        lea_word *slot = &l->slot[(bottom + i) % LEA_LIFO_CAP];
+        uintptr_t w = lea_word_load_rlx(slot); /* relaxed: only we fill it */
+
+        if (w && lea_lifo_empty_slot(slot, w, alone))
+            out[n++] = (struct lea_co *)w;
+    }
+    lea_u32_store_rlx(&l->depth, depth - half); /* relaxed: says where to look, no more */
+    return n;
+}
+
 lea_word *lea_lifo_oldest(struct lea_lifo *l, uintptr_t *held)
 {
     uint32_t depth = lea_u32_load_acq(&l->depth), top = lea_u32_load_acq(&l->top);

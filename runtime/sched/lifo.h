@@ -3,13 +3,12 @@
  * that waits for its children runs the one it spawned last, on warm caches, and fork-join goes
  * depth first: few stacks are alive at once.
  *
- * A bounded stack in a ring of slots. The owner pushes and pops at the top; when it is full, the
- * oldest falls out at the bottom (into the run queue). Thieves take the oldest. The owner moves the
- * oldest to the run queue when it has stood for a millisecond (find.c), so nobody starves.
+ * A bounded stack in a ring of slots. The owner pushes and pops at the top, and sheds the older
+ * half at the bottom when it is full. Thieves take the oldest. Where those go that were shed, and
+ * how the oldest come to their turn all the same: fresh.h.
  *
- * Always: only the owner fills a slot, and only an empty one or one that it empties by the same
- * CAS; anybody empties a slot by CAS. `depth` counts slots below `top` that were filled; thieves
- * leave holes.
+ * Always: only the owner fills a slot, and only an empty one; anybody empties a slot by CAS.
+ * `depth` counts slots below `top` that were filled, all others are empty; thieves leave holes.
  *
  * Ordering pair LIFO-FILL: the owner's release store (or CAS) to a slot  ->  a thief's acquire
  * load: the coroutine is complete.
@@ -26,7 +25,6 @@
 #ifndef LEA_LIFO_CAP
 #define LEA_LIFO_CAP 128u
 #endif
-#define LEA_LIFO_AGE_NS 1000000
 
 _Static_assert((LEA_LIFO_CAP & (LEA_LIFO_CAP - 1)) == 0, "indices run on over 2^32");
 
@@ -46,27 +44,30 @@ static inline bool lea_lifo_empty_slot(lea_word *slot, uintptr_t w, bool alone)
     return lea_word_cas(slot, w, 0);
 }
 
-/* Owner only. Returns the oldest if it had to make room, else NULL. */
-static inline struct lea_co *lea_lifo_push(struct lea_lifo *l, struct lea_co *co, bool alone)
+/* Owner only. */
+static inline bool lea_lifo_full(const struct lea_lifo *l)
 {
-    /* relaxed: ours */
-    uint32_t top = lea_u32_load_rlx(&l->top), depth = lea_u32_load_rlx(&l->depth);
-    lea_word *slot = &l->slot[top % LEA_LIFO_CAP];
-    uintptr_t old = lea_word_load_rlx(slot); /* relaxed: only we fill it */
+    return lea_u32_load_rlx(&l->depth) == LEA_LIFO_CAP; /* relaxed: ours */
+}
 
-    if (LEA_UNLIKELY(old != 0) && !lea_lifo_empty_slot(slot, old, alone))
-        old = 0; /* stolen meanwhile */
+/* Owner only; not into a full one. */
+static inline void lea_lifo_push(struct lea_lifo *l, struct lea_co *co)
+{
+    uint32_t top = lea_u32_load_rlx(&l->top); /* relaxed: ours */
+    lea_word *slot = &l->slot[top % LEA_LIFO_CAP];
+
     lea_delay_point(LIFO_FILL);
     if (LEA_MUTATED(LIFO_FILL_RELAXED))
         lea_word_store_rlx(slot, (uintptr_t)co);
     else
         lea_word_store_rel(slot, (uintptr_t)co); /* LIFO-FILL */
     lea_u32_store_rlx(&l->top, top + 1);         /* relaxed: says where to look, no more */
-    if (depth < LEA_LIFO_CAP)
-        /* relaxed: the same; whoever relies on it looks after a full fence */
-        lea_u32_store_rlx(&l->depth, depth + 1);
-    return (struct lea_co *)old;
+    /* relaxed: the same; whoever relies on it looks after a full fence */
+    lea_u32_store_rlx(&l->depth, lea_u32_load_rlx(&l->depth) + 1);
 }
+
+/* Owner only, there is room: co[n - 1] first, so that co[0] stands on top. */
+void lea_lifo_push_many(struct lea_lifo *l, struct lea_co *const *co, uint32_t n);
 
 /* Owner only. The newest, or NULL. */
 static inline struct lea_co *lea_lifo_pop(struct lea_lifo *l, bool alone)
@@ -85,6 +86,12 @@ static inline struct lea_co *lea_lifo_pop(struct lea_lifo *l, bool alone)
     }
     return NULL;
 }
+
+/*
+ * Owner only, it is full: takes the older half out of it into out[LEA_LIFO_CAP / 2], the oldest
+ * first. Returns how many, which may be 0 where thieves were faster; it has room now.
+ */
+uint32_t lea_lifo_shed(struct lea_lifo *l, bool alone, struct lea_co **out);
 
 /*
  * Anybody: the slot of the oldest, with what it holds; NULL when there is none. May be wrong at

@@ -13,6 +13,7 @@
 #define LEA_SCHED_READY_H
 
 #include "sched/find.h"
+#include "sched/fresh.h"
 #include "sched/idle.h"
 #include "sched/sched.h"
 
@@ -71,9 +72,9 @@ static inline void lea_ready_new(struct lea_proc *p, struct lea_co *g, unsigned 
     if (LEA_LIKELY(g->prio_class <= by && g->prio_class != LEA_CLASS_LOW)) {
         bool first = lea_u32_load_rlx(&p->lifo.depth) == 0; /* relaxed: ours */
 
-        g = lea_lifo_push(&p->lifo, g, p->alone);
-        if (g)
-            lea_ring_push(p, g);
+        if (LEA_UNLIKELY(lea_lifo_full(&p->lifo)))
+            lea_fresh_sink(p);
+        lea_lifo_push(&p->lifo, g);
         if (first && LEA_LIKELY(!p->unwatched))
             return;
     } else {

@@ -31,6 +31,7 @@ static struct lea_proc *proc_new(struct lea_runtime *rt, uint32_t index)
     lea_stack_cache_init(&rt->stacks, &p->stacks);
     lea_timers_init(&p->timers);
     lea_inject_init(&p->over, &rt->batches);
+    lea_inject_init(&p->lifo_over, &rt->batches);
     if (rt->config.trace_path[0])
         p->trace = lea_trace_new();
     return p;

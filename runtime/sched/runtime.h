@@ -148,9 +148,11 @@ struct lea_proc {
     int64_t spin_ns;
     struct lea_age age;     /* of the own backlog, for the wake-up that is owed */
     int64_t woke_ns;        /* when its worker last came out of sleep */
-    int64_t over_ns;        /* since when `over` has not been empty; 0: it is */
+    int64_t over_ns;        /* since when `over` or `lifo_over` has not been empty; 0: both are */
     uintptr_t lifo_oldest;  /* at the bottom of `lifo` at the last look */
     int64_t lifo_oldest_ns; /* since when */
+    int64_t sunk_ns;        /* since when `lifo_over` has not been empty; 0: it is */
+    int64_t sunk_turn_ns;   /* when somebody last had its turn out of it */
     /* of the backlog of `victim`, while work is too small to be moved at once */
     struct lea_age victim_age;
     uint32_t victim;
@@ -165,6 +167,7 @@ struct lea_proc {
     struct lea_lifo lifo;     /* see lifo.h */
     /* what fell out of the rings: the owner's backlog, open to thieves */
     struct lea_inject over;
+    struct lea_inject lifo_over;          /* what sank from `lifo`, see fresh.h */
     struct lea_runq ring[LEA_NR_CLASSES]; /* see runq.h */
 };
 

@@ -199,6 +199,15 @@ Test(race_queues, runq_reuse, .timeout = 60)
 
 /* --- LIFO-FILL --- */
 
+static void lifo_sheds(void)
+{
+    struct lea_co *old[LEA_LIFO_CAP / 2];
+    uint32_t n = lea_lifo_shed(&q->lifo, false, old);
+
+    for (uint32_t i = 0; i < n; i++)
+        item_took(old[i], false);
+}
+
 static void *lifo_owner(void *arg)
 {
     struct each_rounds rounds = each_rounds(TURNS, SPAN);
@@ -208,9 +217,11 @@ static void *lifo_owner(void *arg)
     while (each_next(&rounds)) {
         struct item *it;
 
-        for (uint32_t k = race_random(4); k > 0 && (it = item_next()); k--)
-            if ((co = lea_lifo_push(&q->lifo, &it->co, false)))
-                item_took(co, false);
+        for (uint32_t k = race_random(4); k > 0 && (it = item_next()); k--) {
+            if (lea_lifo_full(&q->lifo))
+                lifo_sheds();
+            lea_lifo_push(&q->lifo, &it->co);
+        }
         if (race_random(2) && (co = lea_lifo_pop(&q->lifo, false)))
             item_took(co, false);
     }

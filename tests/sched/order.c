@@ -224,12 +224,23 @@ static int bottom_main(void *arg)
 {
     struct chain *c = arg;
 
-    for (int i = 0; i < 100; i++)
+    for (unsigned long i = 0; i < c->links; i++)
         (void)go(begin_late, c);
     (void)go(endless, c);
-    c->reached = kit_reach(&c->began, 100, KIT_LONG);
+    c->reached = kit_reach(&c->began, c->links, KIT_LONG);
     atomic_store(&c->over, true);
     return kit_reach(&c->ended, 1, KIT_LONG) ? 0 : -1;
+}
+
+static void oldest_begin(unsigned long n)
+{
+    for (int p = 0; p < KIT_NR_PROCS; p++) {
+        memset(&chain, 0, sizeof(chain));
+        chain.links = n;
+        cr_assert(eq(int, kit_run(kit_procs[p], bottom_main, &chain), 0));
+        cr_assert(chain.reached, "%u processors: %lu of %lu began", kit_procs[p],
+                  atomic_load(&chain.began), n);
+    }
 }
 
 /*
@@ -238,12 +249,71 @@ static int bottom_main(void *arg)
  */
 Test(order, the_oldest_new_ones_begin_too, .timeout = 60)
 {
-    for (int p = 0; p < KIT_NR_PROCS; p++) {
-        memset(&chain, 0, sizeof(chain));
-        cr_assert(eq(int, kit_run(kit_procs[p], bottom_main, &chain), 0));
-        cr_assert(chain.reached, "%u processors: %lu of 100 began", kit_procs[p],
-                  atomic_load(&chain.began));
+    oldest_begin(100);
+}
+
+/* Goal: and so do those that sank, being more than that stack holds. */
+Test(order, those_that_sank_begin_too, .timeout = 60)
+{
+    oldest_begin(1000);
+}
+
+/* --- trees --- */
+
+#define CHILDREN 10
+#define LEVELS 5
+#define NODES 111111UL
+
+struct tree {
+    atomic_ulong ran;
+    leat_run_stats stats;
+    int64_t took_ns;
+};
+
+static void node(struct tree *t, int level, leat_waitgroup *up)
+{
+    leat_waitgroup mine = {0};
+
+    atomic_fetch_add(&t->ran, 1);
+    if (level > 0) {
+        leat_wg_add(&mine, CHILDREN);
+        for (int i = 0; i < CHILDREN; i++)
+            (void)go(node, t, level - 1, &mine);
+        if (leat_wg_wait(&mine, LEAT_FOREVER) < 0)
+            return;
     }
+    leat_wg_done(up);
+}
+
+static int tree_main(void *arg)
+{
+    struct tree *t = arg;
+    leat_waitgroup end = {0};
+    int64_t begin = leat_now();
+
+    leat_wg_add(&end, 1);
+    (void)go(node, t, LEVELS, &end);
+    if (leat_wg_wait(&end, LEAT_FOREVER) < 0)
+        return -1;
+    t->took_ns = leat_now() - begin;
+    return leat_stats_run(&t->stats);
+}
+
+/*
+ * Goal: a tree of coroutines goes depth first, though the oldest come to their turn meanwhile: few
+ * wait, so next to none sink. Where it takes long, many have come to their turn in that way, and it
+ * only matters that all have run.
+ */
+Test(order, a_tree_goes_depth_first, .timeout = 60)
+{
+    struct tree t = {.ran = 0};
+
+    kit_no_chaos(); /* the order is what is tested */
+    cr_assert(eq(int, kit_run_alone(tree_main, &t), 0));
+    cr_assert(eq(ulong, atomic_load(&t.ran), NODES));
+    if (t.took_ns < 100 * LEAT_MSEC)
+        cr_expect(lt(u64, t.stats.sum.overflowed, NODES / 4), "in %lld ms",
+                  (long long)(t.took_ns / LEAT_MSEC));
 }
 
 /* --- the inject queue --- */

@@ -107,6 +107,7 @@ static void put_queues(bool rest)
         const struct lea_proc *p = rt->proc[i];
 
         put_inject(&p->over, "a backlog");
+        put_inject(&p->lifo_over, "a list of those that sank");
         if (p->alone && !rest) /* emptied by plain stores, which may be on their way */
             continue;
         for (unsigned c = 0; c < LEA_NR_CLASSES; c++)
@@ -407,6 +408,7 @@ static const char *name_in_proc(const struct lea_proc *p, uintptr_t addr)
     NAMED(p, lifo.slot, "P%u.lifo[%u]", p->index, (unsigned)(addr - (uintptr_t)p->lifo.slot) / 8)
     NAMED(p, lifo, "P%u.lifo", p->index)
     NAMED(p, over, "P%u.over+%u", p->index, (unsigned)(addr - (uintptr_t)&p->over))
+    NAMED(p, lifo_over, "P%u.lifo_over+%u", p->index, (unsigned)(addr - (uintptr_t)&p->lifo_over))
     NAMED(p, timers, "P%u.timers+%u", p->index, (unsigned)(addr - (uintptr_t)&p->timers))
     snprintf(text, sizeof(text), "P%u+%u", p->index, (unsigned)(addr - (uintptr_t)p));
     return text;

@@ -1,0 +1,134 @@
+/*
+ * From the stack of new ones into the list behind it, and back. See fresh.h.
+ */
+#include "sched/fresh.h"
+
+#include "sched/chaos.h"
+#include "sched/find.h"
+
+#define HALF (LEA_LIFO_CAP / 2)
+
+_Static_assert(HALF > 0 && HALF <= LEA_BATCH_CAP, "what sinks at once is one batch");
+
+/* No memory for a batch: one by one. */
+static void sink_each(struct lea_proc *p)
+{
+    struct lea_co *old[HALF];
+    uint32_t n = lea_lifo_shed(&p->lifo, p->alone, old);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (old[i]->prio_class == LEA_CLASS_NORMAL)
+            lea_inject_push(&p->lifo_over, old[i]);
+        else
+            lea_ring_push(p, old[i]);
+    }
+}
+
+/* Others than normal ones, which are rare, out of co[n] into their rings. Returns how many stay. */
+static uint32_t keep_normal(struct lea_proc *p, struct lea_co **co, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (LEA_LIKELY(co[i]->prio_class == LEA_CLASS_NORMAL))
+            co[kept++] = co[i];
+        else
+            lea_ring_push(p, co[i]);
+    }
+    return kept;
+}
+
+__attribute__((noinline)) void lea_fresh_sink(struct lea_proc *p)
+{
+    struct lea_batch *b = lea_pool_get(&p->batches, &p->rt->batches);
+
+    lea_count(p, LEA_COUNT_OVERFLOWED, HALF);
+    if (LEA_UNLIKELY(!b)) {
+        sink_each(p);
+        return;
+    }
+    b->from = 0;
+    b->n = keep_normal(p, b->co, lea_lifo_shed(&p->lifo, p->alone, b->co));
+    if (LEA_LIKELY(b->n > 0))
+        b = lea_inject_push_batch(&p->lifo_over, LEA_CLASS_NORMAL, b);
+    if (b)
+        lea_pool_put(&p->batches, &p->rt->batches, b);
+}
+
+static uint32_t take(struct lea_proc *p, struct lea_inject *from, uint32_t max, struct lea_co **out)
+{
+    struct lea_batch *empty;
+    uint32_t n = lea_inject_take(from, max, out, &empty);
+
+    if (empty)
+        lea_pool_put(&p->batches, &p->rt->batches, empty);
+    lea_count(p, LEA_COUNT_INJECTED, n);
+    return n;
+}
+
+uint32_t lea_fresh_raise(struct lea_proc *p, struct lea_inject *from)
+{
+    uint32_t room = LEA_LIFO_CAP - lea_u32_load_rlx(&p->lifo.depth); /* relaxed: ours */
+    struct lea_co *got[HALF];
+    uint32_t n;
+
+    if (!room || !lea_inject_len(from))
+        return 0;
+    n = take(p, from, room < HALF ? room : HALF, got);
+    lea_lifo_push_many(&p->lifo, got, n);
+    return n;
+}
+
+/* The oldest of the list, if it is time. */
+static bool list_look(struct lea_proc *p, int64_t now)
+{
+    struct lea_co *g;
+
+    if (!p->sunk_ns)
+        p->sunk_ns = p->sunk_turn_ns = now;
+    if (now - p->sunk_turn_ns < LEA_FRESH_AGE_NS && now - p->sunk_ns < LEA_FRESH_LATE_NS)
+        return false;
+    p->sunk_turn_ns = now;
+    if (!take(p, &p->lifo_over, 1, &g))
+        return false;
+    lea_ring_push(p, g);
+    return true;
+}
+
+/* The oldest on the stack, if it has stood there for long. */
+static bool stack_look(struct lea_proc *p, int64_t now)
+{
+    uintptr_t w;
+    lea_word *slot = lea_lifo_oldest(&p->lifo, &w);
+
+    if (!slot) {
+        p->lifo_oldest = 0;
+        return false;
+    }
+    if (w != p->lifo_oldest) {
+        p->lifo_oldest = w;
+        p->lifo_oldest_ns = now;
+        return false;
+    }
+    if (now - p->lifo_oldest_ns < LEA_FRESH_AGE_NS || !lea_lifo_empty_slot(slot, w, p->alone))
+        return false;
+    lea_ring_push(p, (struct lea_co *)w);
+    p->lifo_oldest = 0;
+    return true;
+}
+
+bool lea_fresh_look(struct lea_proc *p, int64_t now)
+{
+    bool empty = lea_u32_load_rlx(&p->lifo.depth) == 0; /* relaxed: ours */
+    bool chaos = lea_chaos(p->rt); /* mixes them itself, and never by the clock */
+
+    if (lea_inject_len(&p->lifo_over)) {
+        if (!empty)
+            return !chaos && list_look(p, now);
+        p->sunk_turn_ns = now;
+        (void)lea_fresh_raise(p, &p->lifo_over);
+        return false;
+    }
+    p->sunk_ns = 0;
+    return !empty && !chaos && stack_look(p, now);
+}
