@@ -21,7 +21,7 @@ typedef struct leat_stats {
     uint64_t steals;  /* successful thefts */
     /* coroutines moved from a full ring, or a full stack of new ones, to a backlog */
     uint64_t overflowed;
-    uint64_t injected; /* coroutines taken from the inject queue */
+    uint64_t injected; /* coroutines taken from the inject queue or a backlog */
     uint64_t woken;    /* times this processor's worker was woken from sleep */
     uint64_t wakes;    /* wake-ups sent to other workers */
     uint64_t slept;    /* times its worker went to sleep */

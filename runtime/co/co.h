@@ -3,8 +3,8 @@
  *
  * A coroutine is in exactly one place, and its state names which:
  *   FREE     a processor's cache or the slab; nobody else has a pointer that counts
- *   READY    one run queue (a processor's ring or next slot, or the inject queue); not started yet
- *            while stack == NULL
+ *   READY    one run queue (a processor's ring, next slot, stack of new ones or backlog, or the
+ *            inject queue); not started yet while stack == NULL
  *   RUNNING  one worker's `co`
  *   WAITING  the waiter lists of what it waits for; found again through its wait word only
  *   DEAD     on its way from RUNNING to FREE

@@ -30,6 +30,9 @@
 
 static const int32_t class_weight[LEA_NR_CLASSES] = {16, 4, 1};
 
+_Static_assert(LEA_IN_ROW_OF_NEXT >= LEA_IN_ROW_MAX &&
+                   LEA_IN_ROW_OF_NEXT - LEA_IN_ROW_NEXT + 1 < LEA_IN_ROW_MAX,
+               "no other row has that price");
 _Static_assert(LEA_RUNQ_CAP / 2 <= LEA_BATCH_CAP, "half of a ring fits into a batch");
 _Static_assert(LEA_RUNQ_CAP <= LEA_POLL_MAX,
                "a look at the poller may ask for what an empty ring has room for");
@@ -99,14 +102,19 @@ static struct lea_co *rings_pop(struct lea_proc *p)
 
 struct lea_co *lea_find_weighted(struct lea_proc *p)
 {
+    /* a row in which the stack of new ones had no turn: it has every second one behind such */
+    bool stack = p->in_row == LEA_IN_ROW_OF_NEXT && (p->stack_due = !p->stack_due);
     struct lea_co *g;
 
     p->in_row = 0;
+    /* relaxed: ours */
+    if (LEA_LIKELY(!p->ring_mask && !lea_u32_load_rlx(&p->lifo.depth))) /* an exchange of two */
+        return lea_next_take(p);
     if (p->ring_mask & ~(1u << LEA_CLASS_NORMAL)) { /* between classes only the weights count */
         bool moved = false;
 
         if (!(p->ring_mask & 1u << LEA_CLASS_NORMAL))
-            (void)lea_fresh_raise(p, &p->lifo_over);
+            (void)lea_fresh_raise(p);
         while ((g = lea_next_take(p)) || (g = lea_lifo_pop(&p->lifo, p->alone))) {
             lea_ring_push(p, g);
             moved = true;
@@ -114,11 +122,13 @@ struct lea_co *lea_find_weighted(struct lea_proc *p)
         if (moved && !p->alone)
             lea_idle_published_local(p->rt, p);
     }
-    g = rings_pop(p);
+    g = stack ? lea_lifo_pop(&p->lifo, p->alone) : NULL;
     if (!g)
-        g = lea_next_take(p);
+        g = rings_pop(p);
     if (!g)
         g = lea_lifo_pop(&p->lifo, p->alone);
+    if (!g)
+        g = lea_next_take(p);
     return g;
 }
 
@@ -180,7 +190,7 @@ struct lea_co *lea_find_inject(struct lea_proc *p)
 {
     uint32_t n = take_from(p, &p->over, INJECT_BATCH_MAX);
 
-    if (!n && lea_fresh_raise(p, &p->lifo_over))
+    if (!n && lea_fresh_raise(p))
         return lea_lifo_pop(&p->lifo, p->alone);
     if (!n)
         n = take_inject(p, INJECT_BATCH_MAX);
@@ -411,7 +421,7 @@ static uint32_t steal_rings(struct lea_proc *p, struct lea_proc *victim)
     }
     n = take_from(p, &victim->over, INJECT_BATCH_MAX);
     if (!n)
-        n = lea_fresh_raise(p, &victim->lifo_over);
+        n = lea_fresh_steal(p, victim);
     if (n)
         steal_note(p, victim, n);
     return n;

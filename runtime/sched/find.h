@@ -2,9 +2,11 @@
  * sched/find.h - the order of work sources.
  *
  * For a running processor: every 61st turn (sooner when turns are long: at least every 100 µs) its
- * due timers, the poller and the inject queue; else `next`, at most 3 times in a row; else the
- * stack of new ones, at most 16 in a row; else its rings, 16 : 4 : 1 by class. With nothing there,
- * on the worker's own stack: those sources at once, then theft, then sleep (idle.h).
+ * due timers, the poller, the backlog, the list of those that sank (fresh.h) and the inject queue;
+ * else `next`, at most 3 times in a row; else the stack of new ones, at most 16 in a row; else its
+ * rings, 16 : 4 : 1 by class (after a row of `next` alone, in turn with that stack); else a batch
+ * of the backlog, of those that sank, or of the inject queue. With nothing there, on the worker's
+ * own stack: those sources at once, then theft, then sleep (idle.h).
  */
 #ifndef LEA_SCHED_FIND_H
 #define LEA_SCHED_FIND_H
@@ -18,6 +20,7 @@
 #define LEA_TURNS_NS 100000
 #define LEA_IN_ROW_MAX 16u
 #define LEA_IN_ROW_NEXT 6u /* a turn from `next` counts so much, one from the stack of new ones 1 */
+#define LEA_IN_ROW_OF_NEXT (3 * LEA_IN_ROW_NEXT) /* what a row of `next` alone counts at its end */
 
 /* Owner only, own stack or a coroutine's. The other sources are due: look at them. */
 void lea_find_turn(struct lea_proc *p);
@@ -25,7 +28,7 @@ void lea_find_turn(struct lea_proc *p);
 /* Owner only: several classes have work, or the rings have waited long enough. NULL: nothing. */
 struct lea_co *lea_find_weighted(struct lea_proc *p);
 
-/* Owner only, nothing is here: a batch from the own backlog or the inject queue. */
+/* Owner only, nothing is here: a batch of the own lists or the inject queue. */
 struct lea_co *lea_find_inject(struct lea_proc *p);
 
 /*

@@ -5,22 +5,25 @@
 
 #include "sched/chaos.h"
 #include "sched/find.h"
+#include "sched/idle.h"
 
 #define HALF (LEA_LIFO_CAP / 2)
 
-_Static_assert(HALF > 0 && HALF <= LEA_BATCH_CAP, "what sinks at once is one batch");
+_Static_assert(HALF > 0 && HALF <= LEA_BATCH_CAP, "what sinks, or is taken, at once is one batch");
 
 /* No memory for a batch: one by one. */
-static void sink_each(struct lea_proc *p)
+static __attribute__((noinline)) void sink_each(struct lea_proc *p)
 {
     struct lea_co *old[HALF];
     uint32_t n = lea_lifo_shed(&p->lifo, p->alone, old);
 
     for (uint32_t i = 0; i < n; i++) {
-        if (old[i]->prio_class == LEA_CLASS_NORMAL)
-            lea_inject_push(&p->lifo_over, old[i]);
-        else
+        if (LEA_UNLIKELY(old[i]->prio_class != LEA_CLASS_NORMAL)) {
             lea_ring_push(p, old[i]);
+            continue;
+        }
+        lea_count(p, LEA_COUNT_OVERFLOWED, 1);
+        lea_inject_push(&p->lifo_over, old[i]);
     }
 }
 
@@ -42,19 +45,20 @@ __attribute__((noinline)) void lea_fresh_sink(struct lea_proc *p)
 {
     struct lea_batch *b = lea_pool_get(&p->batches, &p->rt->batches);
 
-    lea_count(p, LEA_COUNT_OVERFLOWED, HALF);
     if (LEA_UNLIKELY(!b)) {
         sink_each(p);
         return;
     }
     b->from = 0;
     b->n = keep_normal(p, b->co, lea_lifo_shed(&p->lifo, p->alone, b->co));
+    lea_count(p, LEA_COUNT_OVERFLOWED, b->n);
     if (LEA_LIKELY(b->n > 0))
         b = lea_inject_push_batch(&p->lifo_over, LEA_CLASS_NORMAL, b);
     if (b)
         lea_pool_put(&p->batches, &p->rt->batches, b);
 }
 
+/* Out of somebody's list, for `p`. */
 static uint32_t take(struct lea_proc *p, struct lea_inject *from, uint32_t max, struct lea_co **out)
 {
     struct lea_batch *empty;
@@ -66,27 +70,43 @@ static uint32_t take(struct lea_proc *p, struct lea_inject *from, uint32_t max, 
     return n;
 }
 
-uint32_t lea_fresh_raise(struct lea_proc *p, struct lea_inject *from)
+static uint32_t to_stack(struct lea_proc *p, struct lea_inject *from, uint32_t max)
 {
     uint32_t room = LEA_LIFO_CAP - lea_u32_load_rlx(&p->lifo.depth); /* relaxed: ours */
     struct lea_co *got[HALF];
     uint32_t n;
 
-    if (!room || !lea_inject_len(from))
+    if (!room || !max)
         return 0;
-    n = take(p, from, room < HALF ? room : HALF, got);
+    n = take(p, from, room < max ? room : max, got);
     lea_lifo_push_many(&p->lifo, got, n);
     return n;
+}
+
+uint32_t lea_fresh_raise(struct lea_proc *p)
+{
+    uint32_t n = lea_inject_len(&p->lifo_over) ? to_stack(p, &p->lifo_over, HALF) : 0;
+
+    /* who looked for work meanwhile has found them in neither place */
+    if (n && !p->alone)
+        lea_idle_published_local(p->rt, p);
+    return n;
+}
+
+uint32_t lea_fresh_steal(struct lea_proc *p, struct lea_proc *victim)
+{
+    uint32_t len = lea_inject_len(&victim->lifo_over), half = len - len / 2;
+
+    return to_stack(p, &victim->lifo_over, half < HALF ? half : HALF);
 }
 
 /* The oldest of the list, if it is time. */
 static bool list_look(struct lea_proc *p, int64_t now)
 {
+    int64_t rate = 1 + (now - p->sunk_ns) / LEA_FRESH_LATE_NS;
     struct lea_co *g;
 
-    if (!p->sunk_ns)
-        p->sunk_ns = p->sunk_turn_ns = now;
-    if (now - p->sunk_turn_ns < LEA_FRESH_AGE_NS && now - p->sunk_ns < LEA_FRESH_LATE_NS)
+    if (now - p->sunk_turn_ns < LEA_FRESH_AGE_NS / rate)
         return false;
     p->sunk_turn_ns = now;
     if (!take(p, &p->lifo_over, 1, &g))
@@ -120,15 +140,19 @@ static bool stack_look(struct lea_proc *p, int64_t now)
 bool lea_fresh_look(struct lea_proc *p, int64_t now)
 {
     bool empty = lea_u32_load_rlx(&p->lifo.depth) == 0; /* relaxed: ours */
-    bool chaos = lea_chaos(p->rt); /* mixes them itself, and never by the clock */
+    bool some = lea_inject_len(&p->lifo_over) != 0, out = false;
 
-    if (lea_inject_len(&p->lifo_over)) {
-        if (!empty)
-            return !chaos && list_look(p, now);
+    if (!some)
+        p->sunk_ns = 0;
+    else if (!p->sunk_ns)
+        p->sunk_ns = p->sunk_turn_ns = now;
+    if (some && empty) {
         p->sunk_turn_ns = now;
-        (void)lea_fresh_raise(p, &p->lifo_over);
-        return false;
+        (void)lea_fresh_raise(p);
+    } else if (!empty && !lea_chaos(p->rt)) { /* it mixes them by itself, and never by the clock */
+        if (some)
+            out = list_look(p, now);
+        out |= stack_look(p, now);
     }
-    p->sunk_ns = 0;
-    return !empty && !chaos && stack_look(p, now);
+    return out;
 }

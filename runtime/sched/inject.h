@@ -1,9 +1,9 @@
 /*
  * A list of ready coroutines for everybody. One is the run's: the inject queue, of those that no
  * processor has; filled by threads without a processor, emptied in batches by every processor on
- * its 61st turn and before it looks elsewhere. And each processor has one for what falls out of its
- * full rings: the processor empties it as the other, thieves take from it when its rings give
- * nothing.
+ * its 61st turn and before it looks elsewhere. And each processor has two: for what falls out of
+ * its full rings, which it empties as the other, and for what sinks from its stack of new ones
+ * (fresh.h); thieves take from them when its rings give nothing.
  *
  * One lock, batches only. `n` is written under the lock and read without it: after a full fence it
  * answers "is there anything?".

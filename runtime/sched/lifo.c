@@ -1,5 +1,6 @@
 /*
- * The bottom side of the stack of new coroutines. Invariants and the ordering pair: lifo.h.
+ * Many at once, and the bottom side of the stack of new coroutines. Invariants and the ordering
+ * pair: lifo.h.
  */
 #include "sched/lifo.h"
 

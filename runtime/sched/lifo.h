@@ -10,8 +10,8 @@
  * Always: only the owner fills a slot, and only an empty one; anybody empties a slot by CAS.
  * `depth` counts slots below `top` that were filled, all others are empty; thieves leave holes.
  *
- * Ordering pair LIFO-FILL: the owner's release store (or CAS) to a slot  ->  a thief's acquire
- * load: the coroutine is complete.
+ * Ordering pair LIFO-FILL: the owner's release store to a slot  ->  a thief's acquire load: the
+ * coroutine is complete.
  *
  * Keys:  (o) written by the owner, read by anybody   (c) changed by CAS, anybody
  */
@@ -85,6 +85,14 @@ static inline struct lea_co *lea_lifo_pop(struct lea_lifo *l, bool alone)
             return (struct lea_co *)w;
     }
     return NULL;
+}
+
+/* Owner only: who comes next, as a hint; NULL: nobody, or a hole. */
+static inline const struct lea_co *lea_lifo_peek(const struct lea_lifo *l)
+{
+    /* relaxed: a hint */
+    return (const struct lea_co *)lea_word_load_rlx(
+        &l->slot[(lea_u32_load_rlx(&l->top) - 1) % LEA_LIFO_CAP]);
 }
 
 /*

@@ -117,10 +117,12 @@ __attribute__((noinline)) struct lea_worker *lea_loop_switch(struct lea_worker *
     return m->commit ? land(m) : m;
 }
 
-/* A coroutine begins: most likely the next in the ring is a new one too. */
+/* A coroutine begins: most likely the next one is new too. */
 static void prefetch_next(struct lea_proc *p)
 {
-    lea_co_prefetch(lea_runq_peek(&p->ring[LEA_CLASS_NORMAL], 0));
+    const struct lea_co *next = lea_lifo_peek(&p->lifo);
+
+    lea_co_prefetch(next ? next : lea_runq_peek(&p->ring[LEA_CLASS_NORMAL], 0));
 }
 
 bool lea_loop_bind(struct lea_worker *m, struct lea_co *g)

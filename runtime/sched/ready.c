@@ -36,7 +36,7 @@ void lea_ready(struct lea_runtime *rt, struct lea_worker *m, struct lea_co *g)
         lea_count(m->proc, LEA_COUNT_READIED, 1);
         if (m->proc->trace)
             lea_trace_put(m->proc->trace, LEA_EVENT_READY, lea_co_id(g), 0);
-        if (g->stack)
+        if (g->stack || g->bound) /* that one has begun, but its thread has its stack */
             lea_ready_local(m->proc, g, class_of_running(m));
         else
             lea_ready_new(m->proc, g, class_of_running(m));

@@ -9,8 +9,8 @@
  * Thought of, and not done: the owner takes by plain stores while no thief is near, and a thief
  * makes itself known by membarrier before it takes. That would save two processors 5 to 15 % of
  * their time where all they do is switching (measured by leaving the CAS out, here, in lifo.h and
- * for the next slot); but each theft would interrupt every CPU that runs the program, of which there
- * may be many, and thefts are many then.
+ * for the next slot); but each theft would interrupt every CPU that runs the program, of which
+ * there may be many, and thefts are many then.
  *
  * Ordering pairs.
  *  RUNQ-FILL   tail release in push  ->  tail acquire in steal: the slot and the coroutine behind

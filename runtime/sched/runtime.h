@@ -136,6 +136,7 @@ struct lea_proc {
     uint32_t ring_mask;                  /* classes whose ring may hold something */
     int32_t weight_left[LEA_NR_CLASSES]; /* turns left in this round of weighted service */
     bool alone;                          /* (k) the only processor of the run */
+    bool stack_due;                      /* see lea_find_weighted() */
     bool unwatched;                      /* (k) the run has no monitor: no wake-up may be owed */
     int64_t turn_check_ns;               /* when the other sources were last looked at */
     struct lea_spawner spawner;

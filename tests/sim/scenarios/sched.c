@@ -83,25 +83,38 @@ void scenario_yield(void)
     kit_run(kit_procs(3), SIM_FAULT_LATE_THREAD, yield_main, NULL);
 }
 
-/* More than the stack of new ones and a ring hold: into the backlog and out of it. */
+static leat_event gate;
+
+static void waits_at_gate(struct turns *t)
+{
+    t->rounds++;
+    sim_check(leat_event_wait(&gate, LEAT_FOREVER) == 0, "the wait failed");
+    t->ended++;
+}
+
+/* More at once than the stack of new ones holds, and more than a ring: into the lists behind. */
 static int overflow_main(void *arg)
 {
-    struct turns t = {0, 1};
-    unsigned n = 420;
+    struct turns t = {0, 0};
+    unsigned n = LEA_RUNQ_CAP + 44;
 
     (void)arg;
     for (unsigned i = 0; i < n; i++)
-        sim_check(go(yielder, &t) == 0, "go failed");
-    kit_await(&t.ended, n, "yielders");
+        sim_check(go(waits_at_gate, &t) == 0, "go failed");
+    kit_await(&t.rounds, n, "begun");
+    leat_event_set(&gate);
+    kit_await(&t.ended, n, "through the gate");
     return 0;
 }
 
 void scenario_overflow(void)
 {
-    if (sim_shape(16)) /* it is long: now and then */
+    if (sim_shape(16)) { /* it is long: now and then */
         scenario_spawn();
-    else
+    } else {
+        memset(&gate, 0, sizeof(gate));
         kit_run(kit_procs(2), 0, overflow_main, NULL);
+    }
 }
 
 /* --- priorities --- */
