@@ -176,15 +176,24 @@ static inline struct lea_stack *lea_stack_get(struct lea_stack_pool *pool,
 
 /*
  * Fetch the top of the stack that the next get will most likely return: where its first frames will
- * be.
+ * be. A prefetch waits until its address is translated, which is half of a visit to a cold stack
+ * (290 ns): so every fourth call asks for a line of each of the four after it, whose translations
+ * go on side by side (185 ns). Stacks without memory have none.
  */
+#define LEA_STACK_AHEAD 4u
+
 static inline void lea_stack_prefetch(const struct lea_stack_cache *cache, unsigned cls)
 {
     const struct lea_stack_rack *r = &cache->rack[cls < LEA_STACK_RACKS ? cls : 0];
-    const char *top = r->n ? (const char *)(r->word[r->n - 1] & ~LEA_STACK_MARKS) : NULL;
+    uintptr_t next = r->n ? r->word[r->n - 1] : LEA_STACK_COLD;
 
-    for (int line = 1; top && line < 9; line++)
-        lea_prefetch(top - line * LEA_CACHELINE);
+    if (r->n % LEA_STACK_AHEAD == LEA_STACK_AHEAD - 1) /* as a refill leaves it */
+        for (uint32_t i = 2; i < 2 + LEA_STACK_AHEAD && i <= r->n; i++)
+            if (!(r->word[r->n - i] & LEA_STACK_MARKS))
+                lea_prefetch((const char *)r->word[r->n - i] - LEA_CACHELINE);
+    if (!(next & LEA_STACK_MARKS))
+        for (int line = 1; line < 9; line++)
+            lea_prefetch((const char *)next - line * LEA_CACHELINE);
 }
 
 /*
