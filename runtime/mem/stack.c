@@ -28,6 +28,9 @@
 #ifndef MADV_NOHUGEPAGE
 #define MADV_NOHUGEPAGE 15
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 #define NR_COLOURS 16u
 #define COLOUR_STEP 64u
@@ -42,12 +45,21 @@
  */
 #define BATCH_SHIFT 23u
 #define RACK_CAP_LIMITED 8u /* where guards are few, caches must not sit on them */
+#define POPULATE_FROM 1024u /* so many slots in, the pages of a batch too many weigh little */
 
 static struct lea_stack *stack_of_slot(uintptr_t slot, unsigned cls)
 {
     uintptr_t colour = slot >> (LEA_STACK_MIN_SHIFT + cls) & (NR_COLOURS - 1);
 
     return (struct lea_stack *)(slot + lea_stack_class_bytes(cls) - colour * COLOUR_STEP) - 1;
+}
+
+static void stack_head(const struct lea_stack_pool *pool, uintptr_t word, unsigned cls)
+{
+    uintptr_t slot = word & ~(lea_stack_class_bytes(cls) - 1);
+
+    *(struct lea_stack *)(word & ~LEA_STACK_MARKS) =
+        (struct lea_stack){.low = (char *)slot + pool->guards.bytes, .cls = cls};
 }
 
 static uint32_t class_batch(unsigned cls)
@@ -353,11 +365,34 @@ static unsigned depot_cut_locked(struct lea_stack_pool *pool, unsigned cls, uint
     return n;
 }
 
+/*
+ * Fresh slots that have their guards get the page that is touched first, all in one call: 1.3 us
+ * each, where a fault takes 1.7. Then they are hot. What cannot be had so comes by the touch.
+ */
+static void slots_populate(struct lea_stack_pool *pool, unsigned cls, uintptr_t *words, unsigned n)
+{
+    struct iovec range[LEA_GUARD_BATCH];
+    size_t page = pool->guards.page_bytes, bytes = lea_stack_class_bytes(cls);
+    int r;
+
+    if (lea_u32_load_rlx(&pool->by_touch)) /* relaxed: a hint */
+        return;
+    for (unsigned i = 0; i < n; i++)
+        range[i] = (struct iovec){(void *)((words[i] | (bytes - 1)) + 1 - page), page};
+    r = lea_os_madvise_many(range, (int)n, MADV_POPULATE_WRITE);
+    if (r == -EINVAL || r == -EPERM)
+        lea_u32_store_rlx(&pool->by_touch, 1); /* relaxed: a hint */
+    for (unsigned i = 0; r == 0 && i < n; i++) {
+        stack_head(pool, words[i], cls);
+        words[i] &= ~LEA_STACK_MARKS;
+    }
+}
+
 static unsigned depot_take(struct lea_stack_pool *pool, unsigned cls, uintptr_t *words, unsigned n)
 {
     struct lea_stack_depot *d = &pool->depot[cls];
     void *guard[LEA_GUARD_BATCH];
-    bool fresh = false;
+    bool fresh = false, many;
     unsigned got;
 
     lea_lock_take(&pool->lock);
@@ -370,6 +405,7 @@ static unsigned depot_take(struct lea_stack_pool *pool, unsigned cls, uintptr_t 
         if (fresh)
             got = depot_cut_locked(pool, cls, words, n);
     }
+    many = d->cut > POPULATE_FROM;
     lea_lock_drop(&pool->lock);
 
     if (!fresh || got < 2)
@@ -379,6 +415,8 @@ static unsigned depot_take(struct lea_stack_pool *pool, unsigned cls, uintptr_t 
     if (lea_guard_install_many(&pool->guards, guard, got)) {
         for (unsigned i = 0; i < got; i++)
             words[i] &= ~LEA_STACK_BARE;
+        if (many)
+            slots_populate(pool, cls, words, got);
     }
     return got;
 }
@@ -411,7 +449,7 @@ static struct lea_stack *stack_open(struct lea_stack_pool *pool, uintptr_t word,
     if ((word & LEA_STACK_BARE) && lea_guard_install(&pool->guards, slot) < 0)
         return NULL;
     if (word & LEA_STACK_MARKS)
-        *s = (struct lea_stack){.low = slot + pool->guards.bytes, .cls = cls};
+        stack_head(pool, word, cls);
     return s;
 }
 

@@ -100,6 +100,7 @@ struct lea_stack_pool {
     uint32_t default_cls; /* (k) */
     uint32_t nr_caches;   /* (L) */
     lea_u32 hot_mask;     /* (r) bit per class: its depot has hot stacks */
+    lea_u32 by_touch;     /* 1: the kernel does not bring pages to several stacks in one call */
     /*
      * (L) grows by one when the pool is looked at LEA_STACK_EPOCH_NS or more after the last time it
      * did

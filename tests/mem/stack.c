@@ -227,6 +227,40 @@ Test(stack, cost_one_page_and_no_map, .timeout = 60)
 }
 
 /*
+ * Goal: where there are many stacks, fresh ones come with the page that is touched first, and that
+ * one only; the first ones come without.
+ */
+Test(stack, fresh_ones_of_many_have_their_page, .timeout = 20)
+{
+    unsigned cls = pool_open(0, 4000);
+    const struct lea_stack_rack *rack = &cache.rack[cls];
+    const size_t slot = lea_stack_class_bytes(cls);
+
+    stacks[0] = lea_stack_get(&pool, &cache, cls);
+    cr_assert(gt(u32, rack->n, 1));
+    cr_expect(eq(sz, watch_resident((void *)(rack->word[0] & ~(slot - 1)), slot), 0));
+    for (unsigned i = 1; i < 4000; i++) {
+        stacks[i] = lea_stack_get(&pool, &cache, cls);
+        cr_assert(ne(ptr, stacks[i], NULL));
+        cr_expect(eq(ptr, stacks[i]->low,
+                     (char *)((uintptr_t)stacks[i] & ~(slot - 1)) + pool.guards.bytes));
+        cr_expect(eq(u32, stacks[i]->cls, cls));
+    }
+    /* relaxed: nobody else is here */
+    if (lea_guards_limited(&pool.guards) || lea_u32_load_rlx(&pool.guards.one_by_one) ||
+        lea_u32_load_rlx(&pool.by_touch))
+        cr_skip_test("this kernel takes no such advice for several ranges");
+    while (rack->n == 0)
+        cr_assert(ne(ptr, lea_stack_get(&pool, &cache, cls), NULL));
+    for (unsigned i = 0; i < rack->n; i++) {
+        cr_expect(eq(uptr, rack->word[i] & LEA_STACK_MARKS, 0));
+        cr_expect(eq(sz, watch_resident((void *)(rack->word[i] & ~(slot - 1)), slot),
+                     pool.guards.page_bytes));
+    }
+    pool_close();
+}
+
+/*
  * Goal: huge pages never back a stack, whatever the system's setting: one would cost 32 stacks'
  * worth of memory.
  */
