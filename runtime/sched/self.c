@@ -1,21 +1,14 @@
 /*
- * The thread's own worker. Alone in its file, and never inlined, so that no compiler can keep the
- * address of the thread-local over a switch (bracket.h). The library has no thread-locals
- * elsewhere, outside checked builds.
+ * The thread's own words, and the functions that set them: alone in their file, and never inlined,
+ * so that no compiler can keep the address of a thread-local over a switch (lea_self() in
+ * bracket.h, which reads the first one). The library has no thread-locals elsewhere, outside
+ * checked builds.
  */
 #include "sched/self.h"
 
 #include <leat/blocking.h>
 
-static _Thread_local struct lea_worker *self_worker;
-
-__attribute__((noinline)) struct lea_worker *lea_self(void)
-{
-    struct lea_worker *m = self_worker;
-
-    lea_barrier(); /* not a pure function: every call reads again */
-    return m;
-}
+_Thread_local struct lea_worker *lea_self_worker;
 
 _Thread_local uintptr_t lea_self_slot;
 
@@ -26,7 +19,7 @@ __attribute__((noinline)) void lea_self_slot_set(uintptr_t offset)
 
 __attribute__((noinline)) uintptr_t lea_self_number(void)
 {
-    uintptr_t at = (uintptr_t)&self_worker;
+    uintptr_t at = (uintptr_t)&lea_self_worker;
 
     __asm__ __volatile__("" : "+r"(at)); /* no constant, which the caller would take for its own */
     return at >> 12;                     /* threads' blocks of thread-locals are pages apart */
@@ -47,7 +40,7 @@ __attribute__((noinline)) void lea_self_blocking_set(struct lea_blocking_thread 
 
 __attribute__((noinline)) void lea_self_set(struct lea_worker *m)
 {
-    self_worker = m;
+    lea_self_worker = m;
 }
 
 void leat_poll(void)
