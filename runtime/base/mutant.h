@@ -45,6 +45,8 @@
     X(SOLO_END_RELAXED, "SOLO: a solo section ends without release")                               \
     X(SOLO_SECOND_PASSES, "who heeds while another one waits passes at once")                      \
     X(SOLO_UNHEEDED, "nobody heeds solo sections")                                                 \
+    X(SOLO_TWO_PLACES, "who parks in a solo section counts as the running one until the switch")   \
+    X(SOLO_ARM_OUTSIDE, "who waits in a list parks after the solo section, without a second look") \
     X(SOLO_SLICE_UNHEARD, "a loop of solo sections is asked for its slice only")                   \
     X(SPAWN_NOT_COUNTED, "coroutines that ended stay counted as alive")
 

@@ -5,12 +5,14 @@
 #include "chan/chan.h"
 
 #include "base/mutant.h"
+#include "sched/park.h"
 #include "sched/ready.h"
 #include "sched/wrong.h"
 
 #include <errno.h>
 
 #define INLINE __attribute__((always_inline)) static inline
+#define NOINLINE __attribute__((noinline))
 
 uintptr_t lea_chan_lock_slow(struct leat_chan *c)
 {
@@ -48,6 +50,16 @@ static int wait_over(struct leat_chan *c, enum lea_chan_dir dir, struct lea_wait
     return lea_wake_errno(code);
 }
 
+/* The same, and leaves the bracket. */
+static NOINLINE int wait_ended(struct leat_chan *c, enum lea_chan_dir dir,
+                               struct lea_waiter *waiter, enum lea_wake code, struct lea_worker *m)
+{
+    int r = wait_over(c, dir, waiter, code, m);
+
+    lea_leave(m);
+    return r;
+}
+
 /* Ends what lock() began. */
 INLINE void unlock(struct leat_chan *c, uintptr_t w, uintptr_t next, bool solo)
 {
@@ -56,17 +68,22 @@ INLINE void unlock(struct leat_chan *c, uintptr_t w, uintptr_t next, bool solo)
         lea_solo_end();
 }
 
+/* The word behind `w`, when somebody has got into the line. */
+INLINE uintptr_t wait_word(uintptr_t w, enum lea_chan_dir dir)
+{
+    return (w | (dir == LEA_CHAN_DIR_SEND ? LEA_CHAN_RECV : LEA_CHAN_SEND)) + LEA_CHAN_CHANGE;
+}
+
 /*
  * The channel is locked, and the attempt of a coroutine has to wait. Unlocks it, and leaves the
  * bracket. Without a deadline nobody ends the wait but who finds it in the list, and cancellation:
  * all of them heed, so that it may be ended in a solo section (`mark`).
  */
-INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, void *elem,
-                    int64_t until_ns, struct lea_worker *m, bool solo)
+INLINE int wait_dir(struct leat_chan *c, void *elem, struct lea_worker *m, int64_t until_ns,
+                    uintptr_t w, enum lea_chan_dir dir, bool solo)
 {
     struct lea_chan_waiter me;
     enum lea_wake code;
-    uintptr_t next;
     int r = 0;
 
     if (LEA_UNLIKELY(until_ns <= 0)) {
@@ -81,9 +98,7 @@ INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, voi
     me.elem = elem;
     lea_waiters_push_back(list_of(c, dir), &me.waiter);
     /* without LOCK nobody has left a list on the way here */
-    next = solo ? (w | (dir == LEA_CHAN_DIR_SEND ? LEA_CHAN_RECV : LEA_CHAN_SEND)) + LEA_CHAN_CHANGE
-                : lea_chan_next(c, w);
-    unlock(c, w, next, solo);
+    unlock(c, w, solo ? wait_word(w, dir) : lea_chan_next(c, w), solo);
     code = LEA_LIKELY(until_ns == INT64_MAX)
                ? lea_park_listed(&m, lea_chan_reason(dir), me.waiter.ticket)
                : lea_park_until(&m, lea_chan_reason(dir), me.waiter.ticket, until_ns, false);
@@ -95,38 +110,74 @@ INLINE int wait_dir(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, voi
     return r;
 }
 
-static __attribute__((noinline)) int wait_send(struct leat_chan *c, uintptr_t w, void *elem,
-                                               int64_t until_ns, struct lea_worker *m)
+/*
+ * Of the operations that follow, all functions that are no part of their callers have the same
+ * parameters in the same order: then a call costs a jump.
+ */
+static NOINLINE int wait_send(struct leat_chan *c, void *elem, struct lea_worker *m,
+                              int64_t until_ns, uintptr_t w)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m, false);
+    return wait_dir(c, elem, m, until_ns, w, LEA_CHAN_DIR_SEND, false);
 }
 
-static __attribute__((noinline)) int wait_recv(struct leat_chan *c, uintptr_t w, void *elem,
-                                               int64_t until_ns, struct lea_worker *m)
+static NOINLINE int wait_recv(struct leat_chan *c, void *elem, struct lea_worker *m,
+                              int64_t until_ns, uintptr_t w)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m, false);
+    return wait_dir(c, elem, m, until_ns, w, LEA_CHAN_DIR_RECV, false);
 }
 
 /* In a solo section, which is left. */
-static __attribute__((noinline)) int wait_send_solo(struct leat_chan *c, uintptr_t w, void *elem,
-                                                    int64_t until_ns, struct lea_worker *m)
+static NOINLINE int wait_solo(struct leat_chan *c, void *elem, struct lea_worker *m,
+                              int64_t until_ns, uintptr_t w, enum lea_chan_dir dir)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_SEND, elem, until_ns, m, true);
+    return wait_dir(c, elem, m, until_ns, w, dir, true);
 }
 
-static __attribute__((noinline)) int wait_recv_solo(struct leat_chan *c, uintptr_t w, void *elem,
-                                                    int64_t until_ns, struct lea_worker *m)
+/*
+ * The same, and the other side is next: all in one section. Nobody can claim the waiter before it
+ * has parked, so there is nothing that it would have to be told.
+ */
+INLINE int wait_next(struct leat_chan *c, void *elem, struct lea_worker *m, int64_t until_ns,
+                     uintptr_t w, enum lea_chan_dir dir)
 {
-    return wait_dir(c, w, LEA_CHAN_DIR_RECV, elem, until_ns, m, true);
+    struct lea_proc *p = m->proc;
+    struct lea_co *g = m->co, *next = NULL;
+    struct lea_chan_waiter me;
+    enum lea_wake code;
+
+    if (LEA_LIKELY(until_ns == INT64_MAX))
+        next = lea_park_solo_next(p);
+    if (LEA_UNLIKELY(!next))
+        return wait_solo(c, elem, m, until_ns, w, dir);
+    lea_waiters_link(list_of(c, dir), &me.waiter);
+    me.elem = elem;
+    lea_waiter_begin_solo(&me.waiter, g, lea_park_solo_arm(m, p, g, next, lea_chan_reason(dir), c));
+    unlock(c, w, wait_word(w, dir), true);
+    code = lea_park_solo(&m, g, next);
+    if (LEA_UNLIKELY(code != LEA_WAKE_DONE))
+        return wait_ended(c, dir, &me.waiter, code, m);
+    lea_leave(m);
+    return 0;
+}
+
+static NOINLINE int wait_send_solo(struct leat_chan *c, void *elem, struct lea_worker *m,
+                                   int64_t until_ns, uintptr_t w)
+{
+    return wait_next(c, elem, m, until_ns, w, LEA_CHAN_DIR_SEND);
+}
+
+static NOINLINE int wait_recv_solo(struct leat_chan *c, void *elem, struct lea_worker *m,
+                                   int64_t until_ns, uintptr_t w)
+{
+    return wait_next(c, elem, m, until_ns, w, LEA_CHAN_DIR_RECV);
 }
 
 /*
  * Whatever there is to be seen to, by a coroutine in a bracket, which is left. @w: 0, or the
  * channel is locked, and this was its word.
  */
-static __attribute__((noinline)) int all_cases(struct leat_chan *c, uintptr_t w,
-                                               enum lea_chan_dir dir, void *elem, int64_t until_ns,
-                                               struct lea_worker *m)
+static NOINLINE int all_cases(struct leat_chan *c, void *elem, struct lea_worker *m,
+                              int64_t until_ns, uintptr_t w, enum lea_chan_dir dir)
 {
     struct lea_woken woken = {NULL, NULL, NULL};
     int r;
@@ -142,8 +193,8 @@ static __attribute__((noinline)) int all_cases(struct leat_chan *c, uintptr_t w,
     }
     r = lea_chan_try_locked(c, w, dir, elem, &woken);
     if (r == -EAGAIN)
-        return dir == LEA_CHAN_DIR_SEND ? wait_send(c, w, elem, until_ns, m)
-                                        : wait_recv(c, w, elem, until_ns, m);
+        return dir == LEA_CHAN_DIR_SEND ? wait_send(c, elem, m, until_ns, w)
+                                        : wait_recv(c, elem, m, until_ns, w);
     (void)lea_chan_unlock(c, w);
     lea_woken_deliver(&woken, m, m->rt);
     lea_leave(m);
@@ -151,8 +202,8 @@ static __attribute__((noinline)) int all_cases(struct leat_chan *c, uintptr_t w,
 }
 
 /* By a plain thread. */
-static __attribute__((noinline)) int of_thread(struct leat_chan *c, enum lea_chan_dir dir,
-                                               void *elem, int64_t until_ns)
+static NOINLINE int of_thread(struct leat_chan *c, enum lea_chan_dir dir, void *elem,
+                              int64_t until_ns)
 {
     struct lea_runtime *rt = lea_rt_hold();
     struct lea_woken woken = {NULL, NULL, NULL};
@@ -178,8 +229,8 @@ static __attribute__((noinline)) int of_thread(struct leat_chan *c, enum lea_cha
 }
 
 /* By a plain thread, or of a channel that is NULL: nobody else uses that one. */
-static __attribute__((noinline)) int odd_wait(struct leat_chan *c, enum lea_chan_dir dir,
-                                              void *elem, int64_t until_ns)
+static NOINLINE int odd_wait(struct leat_chan *c, enum lea_chan_dir dir, void *elem,
+                             int64_t until_ns)
 {
     struct lea_worker *m = lea_enter_park();
     struct lea_waiter waiter;
@@ -223,69 +274,93 @@ INLINE bool lock(struct leat_chan *c, const struct lea_worker *m, uintptr_t *w, 
 }
 
 /* Locked, and not the usual way. */
-INLINE int unusual(struct leat_chan *c, uintptr_t w, enum lea_chan_dir dir, void *elem,
-                   int64_t until_ns, struct lea_worker *m, bool solo)
+INLINE int unusual(struct leat_chan *c, void *elem, struct lea_worker *m, int64_t until_ns,
+                   uintptr_t w, enum lea_chan_dir dir, bool solo)
 {
     if (solo)
         lea_chan_solo_keep(c, w);
-    return all_cases(c, w, dir, elem, until_ns, m);
+    return all_cases(c, elem, m, until_ns, w, dir);
 }
 
-/* The first of those who wait is claimed; NULL: that is not the usual way. */
-INLINE struct lea_co *claim_first(struct lea_waiters *list, struct lea_waiter *first, bool solo)
+/* Is the first of those who wait claimed, and off the list? False: that is not the usual way. */
+INLINE bool claim_first(struct lea_waiters *list, struct lea_waiter *first, bool solo)
 {
-    struct lea_co *co = first->co;
-
-    if (LEA_UNLIKELY(!co))
-        return NULL;
-    if (solo && LEA_LIKELY(first->mark)) {
-        if (LEA_UNLIKELY(!lea_co_claim_parked_solo(co, first->ticket, LEA_WAKE_DONE)))
-            return NULL;
-    } else if (LEA_UNLIKELY(!lea_co_claim_parked(co, first->ticket, LEA_WAKE_DONE))) {
-        return NULL;
-    }
+    if (solo ? !lea_co_claim_parked_solo(first->co, first->ticket, LEA_WAKE_DONE)
+             : !first->co || !lea_co_claim_parked(first->co, first->ticket, LEA_WAKE_DONE))
+        return false;
     lea_waiter_tell(first);
-    lea_waiters_drop_first(list);
-    return co;
+    lea_waiters_drop(list, first);
+    return true;
 }
 
-static __attribute__((noinline)) int ready_and_leave(struct lea_worker *m, struct lea_co *co)
+static NOINLINE int ready_and_leave_all(struct lea_worker *m, struct lea_co *co)
 {
     lea_ready_parked(m, co);
     lea_leave(m);
     return 0;
 }
 
-INLINE int send_usual(struct leat_chan *c, void *from, int64_t until_ns, struct lea_worker *m,
+/* @solo: a section has just ended. */
+INLINE int ready_and_leave(struct lea_worker *m, struct lea_co *co, bool solo)
+{
+    if (!solo || LEA_UNLIKELY(!lea_ready_solo(m, co)))
+        return ready_and_leave_all(m, co);
+    lea_leave(m);
+    return 0;
+}
+
+/* Somebody waits for an element. */
+INLINE int send_to_receiver(struct leat_chan *c, void *from, struct lea_worker *m, int64_t until_ns,
+                            uintptr_t w, bool solo)
+{
+    struct lea_waiter *first = lea_waiters_first(&c->receivers);
+    void *to = lea_container(first, struct lea_chan_waiter, waiter)->elem;
+    struct lea_co *co = first->co;
+    uintptr_t next;
+
+    if (LEA_UNLIKELY(!claim_first(&c->receivers, first, solo)))
+        return unusual(c, from, m, until_ns, w, LEA_CHAN_DIR_SEND, solo);
+    next = w + LEA_CHAN_CHANGE;
+    if (!c->receivers.first && lea_u32_load_rlx(&c->len) == c->capacity) /* relaxed: ours */
+        next &= ~LEA_CHAN_SEND;
+    if (LEA_LIKELY(to != NULL))
+        lea_chan_copy_small(to, from, c->elem_bytes);
+    unlock(c, w, next, solo);
+    return ready_and_leave(m, co, solo);
+}
+
+static NOINLINE int send_to_receiver_locked(struct leat_chan *c, void *from, struct lea_worker *m,
+                                            int64_t until_ns, uintptr_t w)
+{
+    return send_to_receiver(c, from, m, until_ns, w, false);
+}
+
+static NOINLINE int send_to_receiver_solo(struct leat_chan *c, void *from, struct lea_worker *m,
+                                          int64_t until_ns, uintptr_t w)
+{
+    if (LEA_LIKELY(lea_waiters_first(&c->receivers)->mark))
+        return send_to_receiver(c, from, m, until_ns, w, true);
+    lea_chan_solo_keep(c, w);
+    return send_to_receiver_locked(c, from, m, until_ns, w);
+}
+
+INLINE int send_usual(struct leat_chan *c, void *from, struct lea_worker *m, int64_t until_ns,
                       bool solo)
 {
-    struct lea_waiter *first;
     uintptr_t w = 0, next;
     uint32_t len;
 
     lea_tick(m);
     if (LEA_UNLIKELY(!usual(m, c) || !lock(c, m, &w, solo)))
-        return all_cases(c, 0, LEA_CHAN_DIR_SEND, from, until_ns, m);
+        return all_cases(c, from, m, until_ns, 0, LEA_CHAN_DIR_SEND);
     if (LEA_UNLIKELY(w & LEA_CHAN_CLOSED))
-        return unusual(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m, solo);
+        return unusual(c, from, m, until_ns, w, LEA_CHAN_DIR_SEND, solo);
+    if (c->receivers.first && !(LEA_MUTATED(CHAN_PAST_RING) && c->capacity))
+        return solo ? send_to_receiver_solo(c, from, m, until_ns, w)
+                    : send_to_receiver_locked(c, from, m, until_ns, w);
     len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
-    first = lea_waiters_first(&c->receivers);
-    if (first && !(LEA_MUTATED(CHAN_PAST_RING) && c->capacity)) {
-        void *to = lea_container(first, struct lea_chan_waiter, waiter)->elem;
-        struct lea_co *co = claim_first(&c->receivers, first, solo);
-
-        if (LEA_UNLIKELY(!co))
-            return unusual(c, w, LEA_CHAN_DIR_SEND, from, until_ns, m, solo);
-        if (LEA_LIKELY(to != NULL))
-            lea_chan_copy_small(to, from, c->elem_bytes);
-        next = w + LEA_CHAN_CHANGE;
-        if (!c->receivers.first && len == c->capacity)
-            next &= ~LEA_CHAN_SEND;
-        unlock(c, w, next, solo);
-        return ready_and_leave(m, co);
-    }
     if (len == c->capacity)
-        return solo ? wait_send_solo(c, w, from, until_ns, m) : wait_send(c, w, from, until_ns, m);
+        return solo ? wait_send_solo(c, from, m, until_ns, w) : wait_send(c, from, m, until_ns, w);
     lea_chan_copy_small(lea_chan_tail(c, len), from, c->elem_bytes);
     lea_u32_store_rlx(&c->len, len + 1); /* relaxed: CHAN publishes it */
     next = (w | LEA_CHAN_RECV) + LEA_CHAN_CHANGE;
@@ -296,77 +371,88 @@ INLINE int send_usual(struct leat_chan *c, void *from, int64_t until_ns, struct 
     return 0;
 }
 
-static __attribute__((noinline)) int send_locked(struct leat_chan *c, void *from, int64_t until_ns,
-                                                 struct lea_worker *m)
+static NOINLINE int send_locked(struct leat_chan *c, void *from, struct lea_worker *m,
+                                int64_t until_ns)
 {
-    return send_usual(c, from, until_ns, m, false);
+    return send_usual(c, from, m, until_ns, false);
 }
 
-static __attribute__((noinline)) int send_solo(struct leat_chan *c, void *from, int64_t until_ns,
-                                               struct lea_worker *m)
+static NOINLINE int send_solo(struct leat_chan *c, void *from, struct lea_worker *m,
+                              int64_t until_ns)
 {
-    return send_usual(c, from, until_ns, m, true);
+    return send_usual(c, from, m, until_ns, true);
 }
 
-int leat_chan_send(leat_chan *c, const void *elem, leat_deadline until)
+INLINE int send_any(struct leat_chan *c, const void *elem, int64_t until_ns)
 {
     struct lea_worker *m = lea_self();
     void *from = (void *)(uintptr_t)elem;
 
     if (LEA_UNLIKELY(!c || !m))
-        return odd_wait(c, LEA_CHAN_DIR_SEND, from, until.ns);
-    return lea_solo_may() ? send_solo(c, from, until.ns, m) : send_locked(c, from, until.ns, m);
+        return odd_wait(c, LEA_CHAN_DIR_SEND, from, until_ns);
+    return LEA_LIKELY(lea_solo_is_on()) ? send_solo(c, from, m, until_ns)
+                                        : send_locked(c, from, m, until_ns);
 }
 
-/* The ring is full: its oldest element goes out, and a sender's comes in. */
-static __attribute__((noinline)) void through_ring(struct leat_chan *c, uint32_t len, void *out,
-                                                   const void *from)
+int leat_chan_send(leat_chan *c, const void *elem, leat_deadline until)
 {
-    if (LEA_LIKELY(out != NULL))
-        lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
-    lea_chan_head_on(c);
-    lea_chan_copy_small(lea_chan_tail(c, len - 1), from, c->elem_bytes);
+    return send_any(c, elem, until.ns);
 }
 
-/* Somebody waits to send. */
-INLINE int recv_from_sender(struct leat_chan *c, uintptr_t w, void *out, int64_t until_ns,
-                            struct lea_worker *m, bool solo)
+/* Somebody waits to send. @len: elements in the ring; when there are any, it is full. */
+INLINE int recv_from_sender(struct leat_chan *c, void *out, struct lea_worker *m, int64_t until_ns,
+                            uintptr_t w, uint32_t len, bool solo)
 {
     struct lea_waiter *first = lea_waiters_first(&c->senders);
     const void *from = lea_container(first, struct lea_chan_waiter, waiter)->elem;
-    struct lea_co *co = claim_first(&c->senders, first, solo);
-    uint32_t len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
-    uintptr_t next = w + LEA_CHAN_CHANGE;
+    struct lea_co *co = first->co;
+    uintptr_t next;
 
-    if (LEA_UNLIKELY(!co))
-        return unusual(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m, solo);
-    if (len) {
-        through_ring(c, len, out, from);
-    } else {
+    if (LEA_UNLIKELY(!claim_first(&c->senders, first, solo)))
+        return unusual(c, out, m, until_ns, w, LEA_CHAN_DIR_RECV, solo);
+    next = w + LEA_CHAN_CHANGE;
+    if (len) { /* its oldest element goes out, and the sender's comes in */
         if (LEA_LIKELY(out != NULL))
-            lea_chan_copy_small(out, from, c->elem_bytes);
+            lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
+        lea_chan_head_on(c);
+        lea_chan_copy_small(lea_chan_tail(c, len - 1), from, c->elem_bytes);
+    } else {
         if (!c->senders.first)
             next &= ~LEA_CHAN_RECV;
+        if (LEA_LIKELY(out != NULL))
+            lea_chan_copy_small(out, from, c->elem_bytes);
     }
     unlock(c, w, next, solo);
-    return ready_and_leave(m, co);
+    return ready_and_leave(m, co, solo);
 }
 
-static __attribute__((noinline)) int recv_from_sender_locked(struct leat_chan *c, uintptr_t w,
-                                                             void *out, int64_t until_ns,
-                                                             struct lea_worker *m)
+static NOINLINE int recv_from_sender_locked(struct leat_chan *c, void *out, struct lea_worker *m,
+                                            int64_t until_ns, uintptr_t w)
 {
-    return recv_from_sender(c, w, out, until_ns, m, false);
+    /* relaxed: ours */
+    return recv_from_sender(c, out, m, until_ns, w, lea_u32_load_rlx(&c->len), false);
 }
 
-static __attribute__((noinline)) int recv_from_sender_solo(struct leat_chan *c, uintptr_t w,
-                                                           void *out, int64_t until_ns,
-                                                           struct lea_worker *m)
+static NOINLINE int recv_through_ring_solo(struct leat_chan *c, void *out, struct lea_worker *m,
+                                           int64_t until_ns, uintptr_t w)
 {
-    return recv_from_sender(c, w, out, until_ns, m, true);
+    /* relaxed: ours */
+    return recv_from_sender(c, out, m, until_ns, w, lea_u32_load_rlx(&c->len), true);
 }
 
-INLINE int recv_usual(struct leat_chan *c, void *out, int64_t until_ns, struct lea_worker *m,
+static NOINLINE int recv_from_sender_solo(struct leat_chan *c, void *out, struct lea_worker *m,
+                                          int64_t until_ns, uintptr_t w)
+{
+    if (LEA_UNLIKELY(!lea_waiters_first(&c->senders)->mark)) {
+        lea_chan_solo_keep(c, w);
+        return recv_from_sender_locked(c, out, m, until_ns, w);
+    }
+    if (lea_u32_load_rlx(&c->len)) /* relaxed: ours */
+        return recv_through_ring_solo(c, out, m, until_ns, w);
+    return recv_from_sender(c, out, m, until_ns, w, 0, true);
+}
+
+INLINE int recv_usual(struct leat_chan *c, void *out, struct lea_worker *m, int64_t until_ns,
                       bool solo)
 {
     uintptr_t w = 0, next;
@@ -374,15 +460,15 @@ INLINE int recv_usual(struct leat_chan *c, void *out, int64_t until_ns, struct l
 
     lea_tick(m);
     if (LEA_UNLIKELY(!usual(m, c) || !lock(c, m, &w, solo)))
-        return all_cases(c, 0, LEA_CHAN_DIR_RECV, out, until_ns, m);
+        return all_cases(c, out, m, until_ns, 0, LEA_CHAN_DIR_RECV);
     len = lea_u32_load_rlx(&c->len); /* relaxed: ours */
     if (c->senders.first && !(LEA_MUTATED(CHAN_REFILL) && len))
-        return solo ? recv_from_sender_solo(c, w, out, until_ns, m)
-                    : recv_from_sender_locked(c, w, out, until_ns, m);
+        return solo ? recv_from_sender_solo(c, out, m, until_ns, w)
+                    : recv_from_sender_locked(c, out, m, until_ns, w);
     if (!len) {
         if (LEA_UNLIKELY(w & LEA_CHAN_CLOSED))
-            return unusual(c, w, LEA_CHAN_DIR_RECV, out, until_ns, m, solo);
-        return solo ? wait_recv_solo(c, w, out, until_ns, m) : wait_recv(c, w, out, until_ns, m);
+            return unusual(c, out, m, until_ns, w, LEA_CHAN_DIR_RECV, solo);
+        return solo ? wait_recv_solo(c, out, m, until_ns, w) : wait_recv(c, out, m, until_ns, w);
     }
     if (LEA_LIKELY(out != NULL))
         lea_chan_copy_small(out, lea_chan_slot(c, c->head), c->elem_bytes);
@@ -396,25 +482,31 @@ INLINE int recv_usual(struct leat_chan *c, void *out, int64_t until_ns, struct l
     return 0;
 }
 
-static __attribute__((noinline)) int recv_locked(struct leat_chan *c, void *out, int64_t until_ns,
-                                                 struct lea_worker *m)
+static NOINLINE int recv_locked(struct leat_chan *c, void *out, struct lea_worker *m,
+                                int64_t until_ns)
 {
-    return recv_usual(c, out, until_ns, m, false);
+    return recv_usual(c, out, m, until_ns, false);
 }
 
-static __attribute__((noinline)) int recv_solo(struct leat_chan *c, void *out, int64_t until_ns,
-                                               struct lea_worker *m)
+static NOINLINE int recv_solo(struct leat_chan *c, void *out, struct lea_worker *m,
+                              int64_t until_ns)
 {
-    return recv_usual(c, out, until_ns, m, true);
+    return recv_usual(c, out, m, until_ns, true);
 }
 
-int leat_chan_recv(leat_chan *c, void *out, leat_deadline until)
+INLINE int recv_any(struct leat_chan *c, void *out, int64_t until_ns)
 {
     struct lea_worker *m = lea_self();
 
     if (LEA_UNLIKELY(!c || !m))
-        return odd_wait(c, LEA_CHAN_DIR_RECV, out, until.ns);
-    return lea_solo_may() ? recv_solo(c, out, until.ns, m) : recv_locked(c, out, until.ns, m);
+        return odd_wait(c, LEA_CHAN_DIR_RECV, out, until_ns);
+    return LEA_LIKELY(lea_solo_is_on()) ? recv_solo(c, out, m, until_ns)
+                                        : recv_locked(c, out, m, until_ns);
+}
+
+int leat_chan_recv(leat_chan *c, void *out, leat_deadline until)
+{
+    return recv_any(c, out, until.ns);
 }
 
 INLINE int at_once(struct leat_chan *c, enum lea_chan_dir dir, void *elem)
@@ -460,13 +552,13 @@ int leat_chan_recv_try(leat_chan *c, void *out)
 int leat_chan_put_(leat_chan *c, const void *elem, size_t bytes, leat_deadline until)
 {
     check_bytes(c, bytes, "leat_chan_put");
-    return leat_chan_send(c, elem, until);
+    return send_any(c, elem, until.ns);
 }
 
 int leat_chan_get_(leat_chan *c, void *out, size_t bytes, leat_deadline until)
 {
     check_bytes(c, bytes, "leat_chan_get");
-    return leat_chan_recv(c, out, until);
+    return recv_any(c, out, until.ns);
 }
 
 int leat_chan_put_try_(leat_chan *c, const void *elem, size_t bytes)

@@ -114,12 +114,14 @@ enum lea_class { LEA_CLASS_HIGH, LEA_CLASS_NORMAL, LEA_CLASS_LOW, LEA_NR_CLASSES
 #define LEA_WAIT_EXTRA ((uintptr_t)0x200)
 #define LEA_WAIT_LOCK ((uintptr_t)0x400)
 #define LEA_WAIT_SHELTER ((uintptr_t)0x800)
-/* What the end of a wait leaves as it is. */
+/* What the end of a wait leaves as it is, and what not, below the number. */
 #define LEA_WAIT_KEPT                                                                              \
     (LEA_WAIT_CANCEL | LEA_WAIT_OWN | LEA_WAIT_HIDE | LEA_WAIT_EXTRA | LEA_WAIT_LOCK |             \
      LEA_WAIT_SHELTER)
+#define LEA_WAIT_ENDED ((LEA_WAIT_ONE - 1) & ~LEA_WAIT_KEPT)
 #define LEA_WAIT_CODE_SHIFT 4
 #define LEA_WAIT_SEQ_SHIFT 12
+#define LEA_WAIT_ONE ((uintptr_t)1 << LEA_WAIT_SEQ_SHIFT)
 
 /* Room for arguments inside the coroutine; larger ones go onto its stack. */
 #define LEA_CO_ARGS_BYTES 48
@@ -345,9 +347,9 @@ static inline bool lea_co_claim_parked_solo(struct lea_co *co, uintptr_t ticket,
 
     if (LEA_UNLIKELY(lea_wait_seq(w) != ticket || !(w & LEA_WAIT_PARKED)))
         return false;
-    lea_word_store_rel(&co->wait, (ticket + 1) << LEA_WAIT_SEQ_SHIFT |
-                                      (uintptr_t)code << LEA_WAIT_CODE_SHIFT |
-                                      (w & LEA_WAIT_KEPT)); /* WAIT-CLAIM */
+    /* the number one further */
+    lea_word_store_rel(&co->wait, (w & ~LEA_WAIT_ENDED) + LEA_WAIT_ONE +
+                                      ((uintptr_t)code << LEA_WAIT_CODE_SHIFT)); /* WAIT-CLAIM */
     return true;
 }
 

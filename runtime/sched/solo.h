@@ -52,6 +52,12 @@ static inline bool lea_solo_may(void)
     return state == LEA_SOLO_ON || state == LEA_SOLO_LEAVING;
 }
 
+/* The same for a call that is in a bracket in any case. */
+static inline bool lea_solo_is_on(void)
+{
+    return lea_u32_load_rlx(&lea_solo.state) == LEA_SOLO_ON; /* relaxed: a hint */
+}
+
 /*
  * By a worker with a processor, in a bracket, after lea_solo_may(). False: use locked instructions.
  */

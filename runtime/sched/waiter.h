@@ -71,7 +71,8 @@ struct lea_wakes {
     struct lea_runtime *rt; /* NULL: no run is under way, so there are plain threads only */
 };
 
-static inline void lea_waiters_push_back(struct lea_waiters *l, struct lea_waiter *w)
+/* To the back; the caller says that it is `queued`. */
+static inline void lea_waiters_link(struct lea_waiters *l, struct lea_waiter *w)
 {
     if (l->first) {
         lea_list_push_back(l->first, &w->node);
@@ -79,6 +80,11 @@ static inline void lea_waiters_push_back(struct lea_waiters *l, struct lea_waite
         lea_list_init(&w->node);
         l->first = &w->node;
     }
+}
+
+static inline void lea_waiters_push_back(struct lea_waiters *l, struct lea_waiter *w)
+{
+    lea_waiters_link(l, w);
     w->queued = true;
 }
 
@@ -101,19 +107,25 @@ static inline void lea_waiters_del(struct lea_waiters *l, struct lea_waiter *w)
     w->queued = false;
 }
 
-/* There is a first one. Its node is left as it is. */
-static inline void lea_waiters_drop_first(struct lea_waiters *l)
+/* It is the first one. Its node is left as it is. */
+static inline void lea_waiters_drop(struct lea_waiters *l, struct lea_waiter *first)
 {
-    struct lea_node *first = l->first, *next = first->next, *last = first->prev;
+    struct lea_node *next = first->node.next, *last = first->node.prev;
 
-    lea_container(first, struct lea_waiter, node)->queued = false;
-    if (next == first) {
+    first->queued = false;
+    if (next == &first->node) {
         l->first = NULL;
         return;
     }
     last->next = next;
     next->prev = last;
     l->first = next;
+}
+
+/* There is a first one. */
+static inline void lea_waiters_drop_first(struct lea_waiters *l)
+{
+    lea_waiters_drop(l, lea_container(l->first, struct lea_waiter, node));
 }
 
 static inline struct lea_waiter *lea_waiters_pop(struct lea_waiters *l)
@@ -215,6 +227,18 @@ static inline void lea_waiter_begin_served(struct lea_waiter *w)
 {
     /* relaxed: the object's lock publishes it */
     lea_u32_store_rlx(&w->word, LEA_SERVED_NOT);
+}
+
+/* The same as both of one that is in its list, in a solo section. */
+static inline void lea_waiter_begin_solo(struct lea_waiter *w, struct lea_co *co, uintptr_t ticket)
+{
+    w->co = co;
+    w->ticket = ticket;
+    lea_waiter_begin_served(w);
+    w->code = 0;
+    w->queued = true;
+    w->lost = false;
+    w->mark = true;
 }
 
 /* Of a coroutine that had parked: it need not wait for more when it goes on. */
