@@ -120,52 +120,98 @@ static __attribute__((noinline)) void add_slow(struct waitgroup *wg, uintptr_t o
         wakeup_over(wg, old);
 }
 
-/* In a solo section, or at least in a bracket. Returns the word before. */
-static __attribute__((noinline)) uintptr_t word_add_solo(struct waitgroup *wg, uintptr_t by)
+/* Without a solo section, but in a bracket where there is one. */
+static __attribute__((noinline)) uintptr_t word_add_bracketed(struct waitgroup *wg, uintptr_t by)
 {
     struct lea_worker *m = lea_solo_enter_once();
     uintptr_t old;
 
-    if (LEA_LIKELY(m && m->proc && lea_solo_begin())) {
-        old = lea_word_load_acq(&wg->word);      /* WG-DONE */
-        lea_word_store_rel(&wg->word, old + by); /* WG-DONE */
-        lea_solo_end();
-    } else {
-        lea_solo_heed();
-        old = lea_word_add(&wg->word, by); /* WG-DONE */
-    }
+    lea_solo_heed();
+    old = lea_word_add(&wg->word, by); /* WG-DONE */
     if (LEA_LIKELY(m != NULL))
         lea_leave(m);
     return old;
 }
 
-/* The one step of an add. Returns the word before. */
+/*
+ * The one step of an add, where solo sections may be. Returns the word before. A call of its own
+ * for so little would cost a third more.
+ */
+__attribute__((always_inline)) static inline uintptr_t word_add_solo(struct waitgroup *wg,
+                                                                     uintptr_t by)
+{
+    struct lea_worker *m = lea_solo_enter(0);
+    uintptr_t old;
+
+    if (LEA_UNLIKELY(!m))
+        return word_add_bracketed(wg, by);
+    if (LEA_LIKELY(lea_solo_begin())) {
+        old = lea_word_load_acq(&wg->word);      /* WG-DONE */
+        lea_word_store_rel(&wg->word, old + by); /* WG-DONE */
+        lea_solo_end();
+    } else {
+        old = lea_word_add(&wg->word, by); /* WG-DONE; the holder, in a bracket */
+    }
+    lea_leave(m);
+    return old;
+}
+
+/* And elsewhere. */
 static inline uintptr_t word_add(struct waitgroup *wg, uintptr_t by)
 {
-    if (LEA_UNLIKELY(lea_solo_may()))
-        return word_add_solo(wg, by);
     lea_solo_heed();
     return lea_word_add(&wg->word, by); /* WG-DONE */
 }
 
-void leat_wg_add(leat_waitgroup *group, int n)
+static inline uintptr_t by_of(int n)
 {
-    struct waitgroup *wg = inner(group);
-    uintptr_t old = word_add(wg, (uintptr_t)(intptr_t)n << COUNT_SHIFT);
+    return (uintptr_t)(intptr_t)n << COUNT_SHIFT;
+}
+
+/* n were added, to the word that was. */
+static inline void added(struct waitgroup *wg, uintptr_t old, int n)
+{
     int64_t before = count_of(old), now = before + n;
 
     if (LEA_UNLIKELY(now <= 0 || now > INT32_MAX || ((old & WAITERS) && before == 0)))
         add_slow(wg, old, n, "leat_wg_add");
 }
 
-void leat_wg_done(leat_waitgroup *group)
+static __attribute__((noinline)) void add_solo(struct waitgroup *wg, int n)
+{
+    added(wg, word_add_solo(wg, by_of(n)), n);
+}
+
+void leat_wg_add(leat_waitgroup *group, int n)
 {
     struct waitgroup *wg = inner(group);
-    uintptr_t old = word_add(wg, (uintptr_t)0 - COUNT_ONE);
 
+    if (LEA_UNLIKELY(lea_solo_may()))
+        add_solo(wg, n);
+    else
+        added(wg, word_add(wg, by_of(n)), n);
+}
+
+static inline void done(struct waitgroup *wg, uintptr_t old)
+{
     lea_delay_point(WG_DONE);
     if (LEA_UNLIKELY((intptr_t)old < (intptr_t)(2 * COUNT_ONE)))
         add_slow(wg, old, -1, "leat_wg_done");
+}
+
+static __attribute__((noinline)) void done_solo(struct waitgroup *wg)
+{
+    done(wg, word_add_solo(wg, by_of(-1)));
+}
+
+void leat_wg_done(leat_waitgroup *group)
+{
+    struct waitgroup *wg = inner(group);
+
+    if (LEA_UNLIKELY(lea_solo_may()))
+        done_solo(wg);
+    else
+        done(wg, word_add(wg, by_of(-1)));
 }
 
 /*
