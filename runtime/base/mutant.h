@@ -48,6 +48,8 @@
     X(SOLO_TWO_PLACES, "who parks in a solo section counts as the running one until the switch")   \
     X(SOLO_ARM_OUTSIDE, "who waits in a list parks after the solo section, without a second look") \
     X(SOLO_SLICE_UNHEARD, "a loop of solo sections is asked for its slice only")                   \
+    X(STRAY_UNSEEN, "who holds the one processor sees nobody in user code without it")             \
+    X(STRAY_NOTE_KEPT, "that nobody was there is taken for true after a hand-over")                \
     X(SPAWN_NOT_COUNTED, "coroutines that ended stay counted as alive")
 
 /*

@@ -159,6 +159,7 @@ struct lea_proc {
     uint32_t victim;
     lea_u32 turn_ns;                        /* (s) learnt: how long a turn usually takes */
     struct lea_trace *trace;                /* (k) NULL: not traced */
+    uintptr_t none_astray;                  /* stray.h: an owner word; 0 none yet */
     lea_word count[LEA_NR_COUNTS];          /* (s) */
     _Alignas(LEA_CACHELINE) lea_word owner; /* (c) lea_proc_word */
     /* who owns it, or sleeps with it; changed by the owner or by who claimed it from idleness */

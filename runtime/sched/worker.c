@@ -327,7 +327,8 @@ void lea_worker_main(struct lea_worker *m)
     lea_ctx_release(&m->ctx);
     lea_overflow_thread_end(m);
     lea_self_set(NULL);
-    lea_worker_reap(rt); /* so there is never more than one that nobody has joined, or a few */
+    lea_self_slot_set(0); /* what is called as it ends is as on a plain thread */
+    lea_worker_reap(rt);  /* so there is never more than one that nobody has joined, or a few */
     worker_gone(m);
 }
 

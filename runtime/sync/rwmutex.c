@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/delay.h"
 #include "base/os.h"
+#include "sched/stray.h"
 #include "sched/wrong.h"
 #include "sync/mutex.h"
 
@@ -66,21 +67,33 @@ static void see_readers(void)
               "the system had membarrier when this run began, and has not any more (errno %d)", -r);
 }
 
-/* The writers' mutex is held. No reader comes in from now on. */
-static void shut(struct lea_rw *x)
+/*
+ * Nobody but the caller's own thread, in a bracket, passes no fence at this moment: who has an own
+ * slot is a worker of this run then, and not astray.
+ */
+static inline bool sees_readers(struct lea_worker *m)
+{
+    return m && m->own_slot && lea_none_astray(m); /* RW-READ, RW-LEAVE */
+}
+
+/* The writers' mutex is held. No reader comes in from now on. In a bracket. */
+static void shut(struct lea_rw *x, struct lea_worker *m)
 {
     unsigned round = 0;
-    uintptr_t w;
+    uintptr_t w, next;
 
     for (;;) {
         w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
+        next = (uintptr_t)x | LEA_RW_WRITER;
+        if ((w & LEA_RW_BIAS) && sees_readers(m))
+            next |= LEA_RW_BIAS;
         if (LEA_LIKELY(!(w & LEA_WORD_LOCK)) &&
-            lea_word_cas(&x->word, w, (uintptr_t)x | LEA_RW_WRITER)) /* RW-READ, RW-LEAVE */
+            lea_word_cas(&x->word, w, next)) /* RW-READ, RW-LEAVE */
             break;
         lea_relax(&round);
     }
     lea_delay_point(RW_READ);
-    if (w & LEA_RW_BIAS)
+    if ((w ^ next) & LEA_RW_BIAS)
         see_readers();
     else if (!LEA_MUTATED(RW_WRITE_FENCE))
         lea_fence_after_rmw(); /* RW-READ, RW-LEAVE */
@@ -105,7 +118,7 @@ static void open_again(struct lea_rw *x, struct lea_worker *m, const struct lea_
     }
     if (!mine || !LEA_MUTATED(RW_GAVE_UP_SHUT))
         lea_rw_let_in_locked(x, &wakes);
-    lea_word_unlock(&x->word, (uintptr_t)x); /* RW-WRITE */
+    lea_word_unlock(&x->word, (uintptr_t)x | (w & LEA_RW_BIAS)); /* RW-WRITE */
     lea_wakes_deliver(&wakes, m);
 }
 
@@ -148,7 +161,7 @@ static enum lea_wake write_slow(struct lea_rw *x, struct lea_worker **m, int64_t
     code = lea_mutex_lock_for(&x->writers, m, until_ns, shielded, LEA_REASON_RWMUTEX, x);
     if (code != LEA_WAKE_DONE)
         return code;
-    shut(x);
+    shut(x, *m);
     n = lea_rw_sum(x);
     LEA_RIGHT(n >= 0, call, "rwmutex %p was unlocked by readers %ld times too often", (void *)x,
               (long)-n);
@@ -193,7 +206,7 @@ int leat_rwmutex_try(leat_rwmutex *rw)
     if (leat_mutex_try(&x->writers) != 0)
         return -EAGAIN;
     m = lea_enter();
-    shut(x);
+    shut(x, m);
     in = lea_rw_sum(x) == 0;
     if (!in) {
         open_again(x, m, &nobody, call);

@@ -26,14 +26,19 @@
  * shut them out; and a waiting writer shuts out readers that come later.
  *
  * BIAS is set by readers, after so many that a writer's membarrier costs little beside them, and
- * taken back by the next writer.
+ * taken back by the next writer that has to pay for it. One that need not leaves it where it is,
+ * beside WRITER too: who holds the one processor of a run, beside nobody astray (sched/stray.h).
+ * Readers that pass no fence are of this run's workers (or it has no own slots), and each has run
+ * before the writer, on its thread or on one that has been out of user code since: all of their
+ * stores are seen. While it is in the bracket nobody else comes to run, and who runs after it sees
+ * WRITER, by the hand-over of the processor. All others pass fences as ever, and so does it.
  *
  * Last touch: not defined as for a mutex. A reader looks at the word after it is counted out, so
  * memory goes when the calls have returned.
  *
  * Ordering pairs.
  *  RW-READ   (law 3) a reader stores its slot, fence (none with BIAS), reads the word; a writer
- *            sets WRITER, fence (membarrier after BIAS), reads the slots.
+ *            sets WRITER, fence (membarrier if that takes BIAS back), reads the slots.
  *  RW-LEAVE  the release of a slot by who leaves -> the writer's acquire of it: what was read, was
  *            read before it is written. Then the same
  *            fences: who leaves sees WRITER, or the writer sees it gone.

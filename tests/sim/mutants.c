@@ -85,6 +85,8 @@ static const struct {
     {"RW_WRITE_FENCE", "rw"},
     {"RW_NO_MEMBARRIER", "rw_bias"},
     {"RW_UNDONE_SILENTLY", "rw_bias"},
+    {"STRAY_UNSEEN", "rw_stray"},
+    {"STRAY_NOTE_KEPT", "rw_stray"},
     {"RW_MOVED_EARLY", "rw"},
 };
 

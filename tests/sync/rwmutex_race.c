@@ -11,6 +11,7 @@
 
 #define COROUTINES 16
 #define THREADS 2
+#define STRAYS 6
 
 struct pair {
     leat_rwmutex rw;
@@ -141,6 +142,66 @@ Test(rwmutex_race, many_processors, .timeout = 60)
     struct pair s = {.rounds = 3000, .write_every = 16};
 
     race(&s, 16);
+}
+
+/*
+ * So many readings, or writings, in a row. Readers make no other call: the processor is taken from
+ * them in the middle.
+ */
+static void stray_many(struct pair *s, unsigned seed)
+{
+    struct each_rounds rounds = each_rounds(s->rounds, LEAT_SEC);
+    bool writes = seed & 1;
+
+    while (each_next(&rounds)) {
+        for (unsigned n = (seed >> 12) % 2048; n > 0; n--) {
+            long a;
+
+            if (writes) {
+                leat_rwmutex_lock(&s->rw);
+                s->a++;
+                each_jitter(&seed);
+                s->b++;
+                s->written++;
+                leat_rwmutex_unlock(&s->rw);
+                continue;
+            }
+            if (leat_rwmutex_rtry(&s->rw) != 0) /* a wait would end its being there without */
+                continue;
+            a = s->a;
+            each_jitter(&seed);
+            s->mistakes += a != s->b || a != s->a;
+            leat_rwmutex_runlock(&s->rw);
+        }
+        each_jitter(&seed);
+    }
+    leat_wg_done(&s->wg);
+}
+
+static int stray_main(void *arg)
+{
+    struct pair *s = arg;
+
+    leat_wg_add(&s->wg, STRAYS);
+    for (unsigned i = 0; i < STRAYS; i++)
+        if (go(stray_many, s, i) != 0)
+            return -1;
+    return leat_wg_wait(&s->wg, EACH_LONG);
+}
+
+/*
+ * Goal: a writer that has the one processor sees readers that were let in beside it, by workers
+ * from whom it was taken.
+ */
+Test(rwmutex_race, astray, .timeout = 120)
+{
+    leat_config config = {.procs = 1, .retake_us = 200, .shutdown_grace_ms = EACH_GRACE_MS};
+    struct pair s = {.rounds = 2000};
+
+    cr_assert(eq(int, leat_run_with(&config, stray_main, &s), 0));
+    cr_assert(eq(long, s.mistakes, 0));
+    cr_assert(eq(long, s.a, s.written));
+    leat_rwmutex_destroy(&s.rw);
 }
 
 /* Goal: who gives up as it is let in has it or has it not: nobody is shut out at the end. */

@@ -240,6 +240,67 @@ void scenario_rw_bias(void)
 }
 
 /*
+ * --- one processor, which is taken from readers that call nothing else: a writer beside one that
+ * goes on without ---
+ */
+
+#define STRAY_RETAKE_US 400u
+
+/* In user code until somebody else has the processor, or for any time. */
+static void stray(void)
+{
+    bool computes = sim_shape(2);
+
+    if (computes)
+        kit_burn((int64_t)sim_shape(6) * STRAY_RETAKE_US * LEAT_USEC / 4);
+    else
+        kit_block((int64_t)sim_shape(6) * STRAY_RETAKE_US * LEAT_USEC / 4);
+    if (sim_shape(4))
+        kit_until_taken(computes, 100);
+}
+
+static void stray_user(unsigned i)
+{
+    if (i == 0) {
+        for (unsigned k = 0; k < s.rounds + 2; k++) {
+            once(true, k % 2 ? PATIENT : IMPATIENT);
+            if (sim_shape(2))
+                leat_yield();
+            else
+                (void)leat_sleep(s.patience_ns / 8);
+        }
+    } else {
+        for (unsigned k = 0; k < 8; k++) {
+            once(false, PATIENT);
+            if (k % 4 == i)
+                stray();
+        }
+    }
+    s.ended++;
+}
+
+static int stray_main(void *arg)
+{
+    (void)arg;
+    body = stray_user;
+    crowd(2 + sim_shape(2), 0, -1, NULL);
+    check_free();
+    return 0;
+}
+
+void scenario_rw_stray(void)
+{
+    leat_config c = {.procs = 1,
+                     .max_threads = 10,
+                     .retake_us = (int)STRAY_RETAKE_US,
+                     .slice_us = 2000,
+                     .shutdown_grace_ms = 2000};
+
+    reset();
+    kit_run_config(&c, 0, stray_main, NULL);
+}
+
+/*
  * --- a writer that gives up: 0 reads for a while, 1 waits to write, 2 comes to read behind it ---
  */
 
