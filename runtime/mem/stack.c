@@ -45,7 +45,8 @@
  */
 #define BATCH_SHIFT 23u
 #define RACK_CAP_LIMITED 8u /* where guards are few, caches must not sit on them */
-#define POPULATE_FROM 1024u /* so many slots in, the pages of a batch too many weigh little */
+/* with so many batches for each cache, what waits in their last ones weighs little */
+#define POPULATE_FROM (64u * LEA_GUARD_BATCH)
 
 static struct lea_stack *stack_of_slot(uintptr_t slot, unsigned cls)
 {
@@ -366,8 +367,9 @@ static unsigned depot_cut_locked(struct lea_stack_pool *pool, unsigned cls, uint
 }
 
 /*
- * Fresh slots that have their guards get the page that is touched first, all in one call: 1.3 us
- * each, where a fault takes 1.7. Then they are hot. What cannot be had so comes by the touch.
+ * Fresh slots that have their guards get the page that is touched first, all in one call: 1.3 µs
+ * each, where a fault takes 1.7. Then they are hot. What cannot be had so comes by the touch; where
+ * only some could be had, all count as cold.
  */
 static void slots_populate(struct lea_stack_pool *pool, unsigned cls, uintptr_t *words, unsigned n)
 {
@@ -380,7 +382,7 @@ static void slots_populate(struct lea_stack_pool *pool, unsigned cls, uintptr_t 
     for (unsigned i = 0; i < n; i++)
         range[i] = (struct iovec){(void *)((words[i] | (bytes - 1)) + 1 - page), page};
     r = lea_os_madvise_many(range, (int)n, MADV_POPULATE_WRITE);
-    if (r == -EINVAL || r == -EPERM)
+    if (r < 0 && r != -EAGAIN && r != -ENOMEM && r != -EINTR)
         lea_u32_store_rlx(&pool->by_touch, 1); /* relaxed: a hint */
     for (unsigned i = 0; r == 0 && i < n; i++) {
         stack_head(pool, words[i], cls);
@@ -405,7 +407,7 @@ static unsigned depot_take(struct lea_stack_pool *pool, unsigned cls, uintptr_t 
         if (fresh)
             got = depot_cut_locked(pool, cls, words, n);
     }
-    many = d->cut > POPULATE_FROM;
+    many = d->cut > (size_t)POPULATE_FROM * (pool->nr_caches ? pool->nr_caches : 1);
     lea_lock_drop(&pool->lock);
 
     if (!fresh || got < 2)

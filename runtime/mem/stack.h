@@ -48,7 +48,7 @@
 
 #define LEA_STACK_EXTENTS 256u
 
-/* Marks in the word of a free stack. */
+/* Marks in the word of a free stack: its page need not be there; nor its guard. */
 #define LEA_STACK_COLD ((uintptr_t)1)
 #define LEA_STACK_BARE ((uintptr_t)2)
 #define LEA_STACK_MARKS ((uintptr_t)3)

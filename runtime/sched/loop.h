@@ -3,8 +3,9 @@
  *
  * Whoever is switched to first lands: it runs the commit of the coroutine that has just left (law
  * 1), on its own stack. That is the next coroutine's stack after a direct switch, the worker's
- * otherwise. Until then nobody can find the one that left. One leaves without a commit: who yields
- * where there is one processor only (park.c).
+ * otherwise. Until then nobody can find the one that left. Where there is one processor only, who
+ * yields (park.c), or parks in a solo section (park.h), leaves without a commit: whoever finds it
+ * cannot run it before the switch.
  */
 #ifndef LEA_SCHED_LOOP_H
 #define LEA_SCHED_LOOP_H

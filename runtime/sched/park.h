@@ -15,15 +15,16 @@
 #include "sched/solo.h"
 
 /*
- * Whom lea_find_local() would take from the next slot without looking anywhere else; it is taken.
- * NULL: it would look, or has to do more; nothing has changed. While nobody waits in a ring, turns
- * from `next` have no price.
+ * Whom lea_find_local() would take from the next slot; it is taken. NULL: it would look elsewhere
+ * too, or has to do more; nothing has changed. While nobody waits in a ring or on the stack of new
+ * ones, turns from `next` have no price.
  */
 static inline struct lea_co *lea_park_solo_next(struct lea_proc *p)
 {
     struct lea_co *next = (struct lea_co *)lea_word_load_rlx(&p->next); /* relaxed: ours */
 
-    if (LEA_UNLIKELY(!next || !next->stack || p->ring_mask || p->turns_left <= 1 || p->trace))
+    if (LEA_UNLIKELY(!next || !next->stack || p->ring_mask || p->turns_left <= 1 || p->trace ||
+                     lea_u32_load_rlx(&p->lifo.depth))) /* relaxed: ours */
         return NULL;
     p->turns_left--;
     lea_word_store_rlx(&p->next, 0); /* relaxed: nobody else looks */
@@ -32,8 +33,8 @@ static inline struct lea_co *lea_park_solo_next(struct lea_proc *p)
 
 /*
  * The wait of the running coroutine `g`, not shielded, begins, and has parked as far as its
- * claimers are concerned: `next` counts as the running one. Returns its ticket. After the end of
- * the section lea_park_solo() follows at once.
+ * claimers are concerned: `next` counts as the running one, for reports too. Returns its ticket.
+ * After the end of the section lea_park_solo() follows at once.
  */
 static inline uintptr_t lea_park_solo_arm(struct lea_worker *m, struct lea_proc *p,
                                           struct lea_co *g, struct lea_co *next,
@@ -65,7 +66,8 @@ static inline bool lea_ready_solo(struct lea_worker *m, struct lea_co *g)
     if (LEA_UNLIKELY(lea_word_load_rlx(&p->next) || p->trace || /* relaxed: ours */
                      g->prio_class > m->co->prio_class || g->prio_class == LEA_CLASS_LOW))
         return false;
-    lea_u32_store_rlx(&g->state, LEA_READY); /* both relaxed: nobody else looks */
+    LEA_ASSERT(p->alone);
+    lea_u32_store_rlx(&g->state, LEA_READY); /* both relaxed: nobody else takes it */
     lea_word_store_rlx(&p->next, (uintptr_t)g);
     lea_count(p, LEA_COUNT_READIED, 1);
     return true;

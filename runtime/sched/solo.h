@@ -52,7 +52,7 @@ static inline bool lea_solo_may(void)
     return state == LEA_SOLO_ON || state == LEA_SOLO_LEAVING;
 }
 
-/* The same for a call that is in a bracket in any case. */
+/* A hint, for a call that is in a bracket in any case: false too while somebody waits. */
 static inline bool lea_solo_is_on(void)
 {
     return lea_u32_load_rlx(&lea_solo.state) == LEA_SOLO_ON; /* relaxed: a hint */

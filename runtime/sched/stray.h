@@ -12,8 +12,8 @@
  *
  * The look is one under the run's lock, which each worker takes on its way out of user code, onto
  * the spare list or out of its thread: so all that it did is seen. A worker that somebody is about
- * to hand the processor to, one whose thread is just beginning, and an attached thread pass for
- * astray there: a No says nothing.
+ * to hand the processor to, most whose thread is just beginning, one that is bound, parked or not,
+ * and an attached thread pass for astray there: a No says nothing.
  */
 #ifndef LEA_SCHED_STRAY_H
 #define LEA_SCHED_STRAY_H
@@ -23,12 +23,16 @@
 
 bool lea_none_astray_slow(struct lea_worker *m);
 
-/* By a worker in a bracket. True: nobody is astray, nor will be before it leaves. */
+/*
+ * By a worker in a bracket. True: nobody is astray, nor will be before it leaves. Within another
+ * bracket (user code that the runtime calls: a constructor of C++, an allocator) the tick is even,
+ * and the processor may be taken: no answer there.
+ */
 static inline bool lea_none_astray(struct lea_worker *m)
 {
     const struct lea_proc *p = m->proc;
 
-    if (!p || !p->alone)
+    if (!p || !p->alone || !(lea_u32_load_rlx(&m->tick) & 1)) /* relaxed: its own */
         return false;
     if (LEA_MUTATED(STRAY_NOTE_KEPT) ? p->none_astray != 0 : LEA_LIKELY(p->none_astray == m->word))
         return true;

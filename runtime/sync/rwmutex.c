@@ -73,7 +73,7 @@ static void see_readers(void)
  */
 static inline bool sees_readers(struct lea_worker *m)
 {
-    return m && m->own_slot && lea_none_astray(m); /* RW-READ, RW-LEAVE */
+    return m && m->rt->own_slots && lea_none_astray(m); /* RW-READ, RW-LEAVE */
 }
 
 /* The writers' mutex is held. No reader comes in from now on. In a bracket. */
@@ -84,12 +84,13 @@ static void shut(struct lea_rw *x, struct lea_worker *m)
 
     for (;;) {
         w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
-        next = (uintptr_t)x | LEA_RW_WRITER;
-        if ((w & LEA_RW_BIAS) && sees_readers(m))
-            next |= LEA_RW_BIAS;
-        if (LEA_LIKELY(!(w & LEA_WORD_LOCK)) &&
-            lea_word_cas(&x->word, w, next)) /* RW-READ, RW-LEAVE */
-            break;
+        if (LEA_LIKELY(!(w & LEA_WORD_LOCK))) {
+            next = (uintptr_t)x | LEA_RW_WRITER;
+            if ((w & LEA_RW_BIAS) && sees_readers(m))
+                next |= LEA_RW_BIAS;
+            if (lea_word_cas(&x->word, w, next)) /* RW-READ, RW-LEAVE */
+                break;
+        }
         lea_relax(&round);
     }
     lea_delay_point(RW_READ);

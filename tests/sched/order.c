@@ -289,6 +289,56 @@ Test(order, new_ones_behind_an_exchange_begin, .timeout = 60)
     cr_assert(chain.reached, "%lu of 1000 began", atomic_load(&chain.began));
 }
 
+LEAT_CHAN_TYPE(ball_chan, int);
+
+#define NR_LATE 100
+
+static void returns(struct chain *c, ball_chan serve, ball_chan back)
+{
+    int ball;
+
+    while (leat_chan_get(serve, &ball, LEAT_FOREVER) == 0)
+        if (leat_chan_put(back, ball, LEAT_FOREVER) < 0)
+            break;
+    atomic_fetch_add(&c->ended, 1);
+}
+
+static int rally_main(void *arg)
+{
+    struct chain *c = arg;
+    ball_chan serve, back;
+    int ball = 1;
+
+    if (leat_chan_new(&serve, 0) < 0 || leat_chan_new(&back, 0) < 0 || go(returns, c, serve, back))
+        return -1;
+    for (int i = 0; i < 1000; i++)
+        if (leat_chan_put(serve, ball, LEAT_FOREVER) || leat_chan_get(back, &ball, LEAT_FOREVER))
+            return -2;
+    for (int i = 0; i < NR_LATE; i++)
+        (void)go(begin_late, c);
+    for (c->links = 0; atomic_load(&c->began) < NR_LATE; c->links++)
+        if (leat_chan_put(serve, ball, LEAT_FOREVER) || leat_chan_get(back, &ball, LEAT_FOREVER))
+            return -3;
+    leat_chan_close(serve.chan);
+    if (!kit_reach(&c->ended, 1, KIT_LONG))
+        return -4;
+    leat_chan_unref(back.chan);
+    leat_chan_unref(serve.chan);
+    return 0;
+}
+
+/*
+ * Goal: two that pass a value to and fro leave a turn in four to new ones. Method: counted in
+ * passes, two turns and more each.
+ */
+Test(order, an_exchange_leaves_turns_to_new_ones, .timeout = 60)
+{
+    kit_no_chaos(); /* the order is what is tested */
+    memset(&chain, 0, sizeof(chain));
+    cr_assert(eq(int, kit_run_alone(rally_main, &chain), 0));
+    cr_expect(le(ulong, chain.links, 4 * NR_LATE));
+}
+
 /* --- trees --- */
 
 #define CHILDREN 10
