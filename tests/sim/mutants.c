@@ -45,7 +45,7 @@ static const struct {
     {"SOLO_END_RELAXED", "solo_lock"},
     {"BRACKET_INSIDE", "retake_bracket"},
     {"IDLE_SUBMIT_FENCE", "unwatched"},
-    {"IDLE_TOKEN_STORE", "handover_faults"},
+    {"IDLE_TOKEN_STORE", "retake_end"},
     {"IDLE_CLAIM_FAILED_FENCE", "idle_claimed"},
     {"MONITOR_SLEEP_FENCE", "monitor"},
     {"STACK_FREED_EARLY", "handover"},
