@@ -30,7 +30,7 @@ def look(where):
     expect(where + ", a clean end", reason in (gdb.FRAME_UNWIND_NO_REASON, gdb.FRAME_UNWIND_OUTERMOST),
            gdb.frame_stop_reason_string(reason))
     # to the place of spawn
-    site = gdb.parse_and_eval("(const struct leat_site_ *)self_worker->co->site.value_").dereference()
+    site = gdb.parse_and_eval("(const struct leat_site_ *)lea_self_worker->co->site.value_").dereference()
     path = site["file"].string()
     expect(where + ", the file of the spawn", path.endswith("spawned.c"), path)
     expect(where + ", the line of the spawn", "spawned here" in lines[int(site["line"]) - 1], int(site["line"]))
