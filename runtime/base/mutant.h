@@ -46,7 +46,8 @@
     X(SOLO_SECOND_PASSES, "who heeds while another one waits passes at once")                      \
     X(SOLO_UNHEEDED, "nobody heeds solo sections")                                                 \
     X(SOLO_TWO_PLACES, "who parks in a solo section counts as the running one until the switch")   \
-    X(SOLO_ARM_OUTSIDE, "who waits in a list parks after the solo section, without a second look") \
+    X(SOLO_ARM_OUTSIDE,                                                                            \
+      "a solo park ends its section before the wait has parked, with the channel not written yet") \
     X(SOLO_SLICE_UNHEARD, "a loop of solo sections is asked for its slice only")                   \
     X(STRAY_UNSEEN, "who holds the one processor sees nobody in user code without it")             \
     X(STRAY_NOTE_KEPT, "that nobody was there is taken for true after a hand-over")                \

@@ -255,8 +255,7 @@ static NOINLINE int odd_wait(struct leat_chan *c, enum lea_chan_dir dir, void *e
  * The usual way of a coroutine: nothing keeps it from going on, nobody has the channel, the element
  * is small, and who waits on the other side has parked. It makes no call that would come back here,
  * so it keeps little; for everything else there is all_cases(). This is worth a quarter of a
- * rendezvous. There are two of each: with LOCK, and in a solo section, which is worth another
- * quarter.
+ * rendezvous. There are two of each: with LOCK, and in a solo section, without locked instructions.
  */
 INLINE bool usual(const struct lea_worker *m, const struct leat_chan *c)
 {
@@ -303,7 +302,7 @@ static NOINLINE int ready_and_leave_all(struct lea_worker *m, struct lea_co *co)
 /* @solo: a section has just ended. */
 INLINE int ready_and_leave(struct lea_worker *m, struct lea_co *co, bool solo)
 {
-    if (!solo || LEA_UNLIKELY(!lea_ready_solo(m, co)))
+    if (!solo || LEA_UNLIKELY(!lea_ready_alone(m, co)))
         return ready_and_leave_all(m, co);
     lea_leave(m);
     return 0;

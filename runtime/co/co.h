@@ -17,7 +17,8 @@
  * that moves the word on to the next number wins. Where nobody else can come to the word, in a solo
  * section (sched/solo.h), a load and a store stand for that CAS.
  *
- *   bit  0  PARKED   the registers are saved: whoever claims the wait must make the coroutine ready
+ *   bit  0  PARKED   the registers are saved, or will be before anybody can run the coroutine
+ *        (sched/park.h): whoever claims the wait must make it ready
  *   bit  1  SHIELD   this wait is not to be cancelled (set together with PARKED)
  *   bit  2  CANCEL   cancellation is in force: what every call that may park looks at
  *   bit  3  OWN      the coroutine itself was asked to end, by its handle, its group or the end of

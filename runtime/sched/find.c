@@ -147,6 +147,18 @@ static __attribute__((noinline)) void batch_prefetch(struct lea_co *const *co, u
             lea_co_prefetch_frames(co[i]);
 }
 
+uint32_t lea_find_take(struct lea_proc *p, struct lea_inject *q, uint32_t max, struct lea_co **out)
+{
+    struct lea_batch *empty;
+    uint32_t n = lea_inject_take(q, max, out, &empty);
+
+    if (empty)
+        lea_pool_put(&p->batches, &p->rt->batches, empty);
+    if (n)
+        lea_count(p, LEA_COUNT_INJECTED, n);
+    return n;
+}
+
 /*
  * A batch from the inject queue or a backlog goes into the local rings. Nothing is pushed out of a
  * full ring for it: then one goes into the next slot, so that it has its turn.
@@ -155,16 +167,12 @@ static uint32_t take_from(struct lea_proc *p, struct lea_inject *q, uint32_t max
 {
     uint32_t room = ring_room(p), taken, pushed = 0;
     struct lea_co *got[LEA_BATCH_CAP];
-    struct lea_batch *empty;
 
     if (!lea_inject_len(q) || (!room && lea_word_load_rlx(&p->next))) /* relaxed: ours */
         return 0;
-    taken = lea_inject_take(q, !room ? 1 : room < max ? room : max, got, &empty);
-    if (empty)
-        lea_pool_put(&p->batches, &p->rt->batches, empty);
+    taken = lea_find_take(p, q, !room ? 1 : room < max ? room : max, got);
     if (!taken)
         return 0;
-    lea_count(p, LEA_COUNT_INJECTED, taken);
     if (!room) {
         (void)lea_next_put(p, got[0]);
         return taken;

@@ -32,6 +32,12 @@ struct lea_co *lea_find_weighted(struct lea_proc *p);
 struct lea_co *lea_find_inject(struct lea_proc *p);
 
 /*
+ * Owner of `p` only: out of a list, the inject queue, its own or another one's, into out[max]
+ * (LEA_BATCH_CAP at most). Returns how many.
+ */
+uint32_t lea_find_take(struct lea_proc *p, struct lea_inject *q, uint32_t max, struct lea_co **out);
+
+/*
  * Does anybody wait at this processor whose wake-up is not merely owed? Anybody; after a full
  * fence, or as a hint.
  */

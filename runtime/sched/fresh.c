@@ -58,18 +58,6 @@ __attribute__((noinline)) void lea_fresh_sink(struct lea_proc *p)
         lea_pool_put(&p->batches, &p->rt->batches, b);
 }
 
-/* Out of somebody's list, for `p`. */
-static uint32_t take(struct lea_proc *p, struct lea_inject *from, uint32_t max, struct lea_co **out)
-{
-    struct lea_batch *empty;
-    uint32_t n = lea_inject_take(from, max, out, &empty);
-
-    if (empty)
-        lea_pool_put(&p->batches, &p->rt->batches, empty);
-    lea_count(p, LEA_COUNT_INJECTED, n);
-    return n;
-}
-
 static uint32_t to_stack(struct lea_proc *p, struct lea_inject *from, uint32_t max)
 {
     uint32_t room = LEA_LIFO_CAP - lea_u32_load_rlx(&p->lifo.depth); /* relaxed: ours */
@@ -78,7 +66,7 @@ static uint32_t to_stack(struct lea_proc *p, struct lea_inject *from, uint32_t m
 
     if (!room || !max)
         return 0;
-    n = take(p, from, room < max ? room : max, got);
+    n = lea_find_take(p, from, room < max ? room : max, got);
     lea_lifo_push_many(&p->lifo, got, n);
     return n;
 }
@@ -109,7 +97,7 @@ static bool list_look(struct lea_proc *p, int64_t now)
     if (now - p->sunk_turn_ns < LEA_FRESH_AGE_NS / rate)
         return false;
     p->sunk_turn_ns = now;
-    if (!take(p, &p->lifo_over, 1, &g))
+    if (!lea_find_take(p, &p->lifo_over, 1, &g))
         return false;
     lea_ring_push(p, g);
     return true;

@@ -55,24 +55,6 @@ static inline uintptr_t lea_park_solo_arm(struct lea_worker *m, struct lea_proc 
     return lea_wait_seq(w);
 }
 
-/*
- * As lea_ready_parked(), where that is one store into an empty next slot. False: it is more;
- * nothing has changed.
- */
-static inline bool lea_ready_solo(struct lea_worker *m, struct lea_co *g)
-{
-    struct lea_proc *p = m->proc;
-
-    if (LEA_UNLIKELY(lea_word_load_rlx(&p->next) || p->trace || /* relaxed: ours */
-                     g->prio_class > m->co->prio_class || g->prio_class == LEA_CLASS_LOW))
-        return false;
-    LEA_ASSERT(p->alone);
-    lea_u32_store_rlx(&g->state, LEA_READY); /* both relaxed: nobody else takes it */
-    lea_word_store_rlx(&p->next, (uintptr_t)g);
-    lea_count(p, LEA_COUNT_READIED, 1);
-    return true;
-}
-
 /* Switches to `next`. Returns how the wait has ended. */
 static inline enum lea_wake lea_park_solo(struct lea_worker **m, struct lea_co *g,
                                           struct lea_co *next)

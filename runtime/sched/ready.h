@@ -12,6 +12,7 @@
 #ifndef LEA_SCHED_READY_H
 #define LEA_SCHED_READY_H
 
+#include "base/check.h"
 #include "sched/find.h"
 #include "sched/fresh.h"
 #include "sched/idle.h"
@@ -63,6 +64,24 @@ static inline void lea_ready_parked(struct lea_worker *m, struct lea_co *g)
     }
     lea_count(p, LEA_COUNT_READIED, 1);
     lea_ready_local(p, g, m->co->prio_class);
+}
+
+/*
+ * As lea_ready_parked(), by the only processor, where that is one store into an empty next slot.
+ * False: it is more; nothing has changed.
+ */
+static inline bool lea_ready_alone(struct lea_worker *m, struct lea_co *g)
+{
+    struct lea_proc *p = m->proc;
+
+    if (LEA_UNLIKELY(lea_word_load_rlx(&p->next) || p->trace || /* relaxed: ours */
+                     g->prio_class > m->co->prio_class || g->prio_class == LEA_CLASS_LOW))
+        return false;
+    LEA_ASSERT(p->alone);
+    lea_u32_store_rlx(&g->state, LEA_READY); /* both relaxed: nobody else takes it */
+    lea_word_store_rlx(&p->next, (uintptr_t)g);
+    lea_count(p, LEA_COUNT_READIED, 1);
+    return true;
 }
 
 /* Owner only: as lea_ready_local(), for one that has not begun. */
