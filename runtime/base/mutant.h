@@ -51,6 +51,16 @@
     X(SOLO_SLICE_UNHEARD, "a loop of solo sections is asked for its slice only")                   \
     X(STRAY_UNSEEN, "who holds the one processor sees nobody in user code without it")             \
     X(STRAY_NOTE_KEPT, "that nobody was there is taken for true after a hand-over")                \
+    X(LIGHT_LOOK_EARLY, "LIGHT: the place is read before the slot says what is given back")        \
+    X(LIGHT_NO_MEMBARRIER, "LIGHT: who is about to wait reads the slots without a membarrier")     \
+    X(LIGHT_NOT_AWAITED, "who is about to wait does not wait for light unlocks to end")            \
+    X(LIGHT_NEIGHBOURS_PASS, "who is about to wait waits for light unlocks of one object only, "   \
+                             "and not for those of its place")                                     \
+    X(LIGHT_END_RELAXED, "LIGHT-END: a slot is cleared without release")                           \
+    X(LIGHT_UNHEEDED, "nobody counts in a place before a wait")                                    \
+    X(LIGHT_CLOSED_BLINDLY,                                                                        \
+      "LIGHT-CLOSE: a place is made light without a last look at who waits there")                 \
+    X(LIGHT_TOO_SOON, "a place is made light while somebody waits")                                \
     X(SPAWN_NOT_COUNTED, "coroutines that ended stay counted as alive")
 
 /*

@@ -10,6 +10,7 @@
 #include "sched/dump.h"
 #include "sched/find.h"
 #include "sched/idle.h"
+#include "sched/light.h"
 #include "sched/quiet.h"
 #include "sched/retake.h"
 #include "sched/sched.h"
@@ -33,6 +34,7 @@
 #define NO_THREAD_NS 100000000 /* the system has no thread for us: not asked again before that */
 #define SLICE_NS 100000
 #define TRIM_NS 500000000
+#define LIGHT_NS 500000000
 #define MONITOR_STACK_BYTES ((size_t)128 << 10)
 #ifndef LEA_MONITOR_IDLE_NS
 #define LEA_MONITOR_IDLE_NS 50000000 /* so long after the last turn it still looks */
@@ -50,8 +52,9 @@ struct watch {
     struct seen *seen;
     struct lea_quiet quiet;
     struct lea_stand *stand;
+    struct lea_light_seen light_seen;
     int64_t now, last, woke_due;
-    int64_t busy_ns, trim_ns, trace_ns, no_thread_ns, no_spare_ns;
+    int64_t busy_ns, trim_ns, light_ns, trace_ns, no_thread_ns, no_spare_ns;
     int64_t due_ns; /* of the next timer that is not due yet */
     struct lea_hog_limit hog_limit;
     /* ready coroutines in the inject queue that no suspect's successor is meant for */
@@ -393,6 +396,10 @@ static void look(struct watch *w)
     look_at_poller(w);
     if (w->now >= w->trim_ns)
         trim(w);
+    if (w->now >= w->light_ns) {
+        lea_light_look(&w->light_seen);
+        w->light_ns = w->now + LIGHT_NS;
+    }
     if (rt->config.schedtrace_ns && w->now >= w->trace_ns) {
         schedtrace(w);
         w->trace_ns = w->now + rt->config.schedtrace_ns;
@@ -441,6 +448,7 @@ static void *monitor_thread(void *arg)
 
     w.now = w.busy_ns = lea_os_now_ns();
     w.trim_ns = w.now + TRIM_NS;
+    w.light_ns = w.now + LIGHT_NS;
     w.woke_due = w.now + pause;
     lea_os_thread_name("leat-monitor");
     lea_os_timers_precise();

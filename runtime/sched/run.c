@@ -25,6 +25,7 @@
 #include "sched/chaos.h"
 #include "sched/dump.h"
 #include "sched/idle.h"
+#include "sched/light.h"
 #include "sched/loop.h"
 #include "sched/monitor.h"
 #include "sched/overflow.h"
@@ -42,7 +43,10 @@
 #define LEAVE_NS 150000000 /* a busy machine may take so long to let the threads leave */
 #define REPORT_MAX 20
 
-/* Finds the run that is under way. The one writable static beside lea_solo (solo.h). */
+/*
+ * Finds the run that is under way. The other writable statics are lea_solo and lea_light (solo.h,
+ * light.h), which threads without a run look at too.
+ */
 static struct {
     lea_word rt;    /* struct lea_runtime *; 0 none */
     lea_u32 users;  /* plain threads that hold it */
@@ -95,6 +99,7 @@ int lea_outside(int usual)
 static void in_child(void)
 {
     lea_solo_forked();
+    lea_light_forked();
     if (!lea_u32_load_acq(&root.active))
         return;
     lea_u32_store_rel(&root.forked, 1);
@@ -159,6 +164,7 @@ static void settle_procs(struct lea_runtime *rt, uint32_t n)
 {
     rt->nr_procs = n;
     rt->alone = n == 1;
+    rt->light = !lea_u32_load_acq(&root.left) && !rt->fenced;
     if (lea_u32_load_acq(&root.left)) /* nobody touches what those may think is theirs */
         rt->own_slots = 0;
     else if (n > LEA_OWN_SLOTS || rt->fenced)
@@ -391,10 +397,12 @@ static void run_end(struct lea_runtime *rt, bool own_worker)
     if (!LEA_MUTATED(ATTACH_END_EARLY))
         users_wait(); /* ATTACH-END */
     threads_end(rt, own_worker);
-    if (behind)
+    if (behind) {
         lea_solo_run_ended();
-    else
+        lea_light_run_ended();
+    } else {
         lea_solo_heed(); /* who is left may be in the middle of a section */
+    }
     lea_blocking_end(&rt->blocking);
     call_at_end(rt);
     lea_chaos_end(rt);

@@ -331,6 +331,7 @@ struct lea_runtime {
     /* (k) after start: workers with ids up to this have a slot of their own in each rwmutex */
     uint32_t own_slots;
     bool all_slots; /* (k) after start: all workers share all of its slots */
+    bool light;     /* (k) after start: its workers may unlock by plain stores (light.h) */
     /* (k) no membarrier: every entry into the runtime passes a fence */
     bool fenced;
     void (*begin)(void *);    /* (k) where every coroutine begins: lea_loop_begin */

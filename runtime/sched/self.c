@@ -17,6 +17,13 @@ __attribute__((noinline)) void lea_self_slot_set(uintptr_t offset)
     lea_self_slot = offset;
 }
 
+_Thread_local struct lea_light_slot *lea_self_light;
+
+__attribute__((noinline)) void lea_self_light_set(struct lea_light_slot *slot)
+{
+    lea_self_light = slot;
+}
+
 __attribute__((noinline)) uintptr_t lea_self_number(void)
 {
     uintptr_t at = (uintptr_t)&lea_self_worker;

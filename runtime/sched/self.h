@@ -20,6 +20,13 @@ extern _Thread_local uintptr_t lea_self_slot __attribute__((visibility("hidden")
 
 void lea_self_slot_set(uintptr_t offset);
 
+struct lea_light_slot;
+
+/* The calling thread's word in light.h; NULL: it has none. */
+extern _Thread_local struct lea_light_slot *lea_self_light __attribute__((visibility("hidden")));
+
+void lea_self_light_set(struct lea_light_slot *slot);
+
 /*
  * A number that is the calling thread's own among the few that run at the same time, most likely.
  */

@@ -11,6 +11,7 @@
 #include "sched/bracket.h"
 #include "sched/chaos.h"
 #include "sched/idle.h"
+#include "sched/light.h"
 #include "sched/loop.h"
 #include "sched/overflow.h"
 #include "sched/quiet.h"
@@ -328,7 +329,8 @@ void lea_worker_main(struct lea_worker *m)
     lea_overflow_thread_end(m);
     lea_self_set(NULL);
     lea_self_slot_set(0); /* what is called as it ends is as on a plain thread */
-    lea_worker_reap(rt);  /* so there is never more than one that nobody has joined, or a few */
+    lea_light_thread_end();
+    lea_worker_reap(rt); /* so there is never more than one that nobody has joined, or a few */
     worker_gone(m);
 }
 
@@ -392,6 +394,8 @@ static void *worker_thread(void *arg)
         lea_os_futex_wait(&m->rt->gate, 0, INT64_MAX);
     m->own_slot = m->id <= m->rt->own_slots ? LEA_OWN_SLOT(m->id) : 0;
     lea_self_slot_set(m->own_slot);
+    if (m->rt->light)
+        lea_light_thread_begin(m->id);
     lea_os_thread_guard(worker_run, worker_died, m);
     return NULL;
 }

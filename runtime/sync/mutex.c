@@ -18,20 +18,23 @@
  * WOKEN is cleared together with the step that takes the mutex or waits again, while LOCKED is set;
  * so whoever holds it then sees the list.
  *
- * Last touch: an unlock that wakes nobody is one CAS. One that wakes holds the list's lock, and the
- * claimed waiter goes on only after that was dropped (lea_lock_passed): the next holder may free
- * the mutex.
+ * Last touch: an unlock that wakes nobody is one CAS, or one store. One that wakes holds the list's
+ * lock, and the claimed waiter goes on only after that was dropped (lea_lock_passed): the next
+ * holder may free the mutex.
  *
  * A lock that succeeds at once and an unlock that wakes nobody are made in a solo section where
- * that may be (sched/solo.h); whoever changes the word by a locked instruction heeds.
+ * that may be (sched/solo.h); whoever changes the word by a locked instruction heeds. Elsewhere an
+ * unlock is a plain store while nobody waits (sched/light.h): from before its first change of the
+ * word of a mutex that somebody else holds, until after its last, a waiter counts there.
  *
- * Ordering pair MUTEX: the CAS that clears LOCKED -> the CAS that sets it. Handed over: WAIT-CLAIM
- * or THREAD-WAKE.
+ * Ordering pair MUTEX: the CAS or store that clears LOCKED -> the CAS that sets it. Handed over:
+ * WAIT-CLAIM or THREAD-WAKE.
  */
 #include "sync/mutex.h"
 #include "base/delay.h"
 #include "base/mutant.h"
 #include "base/os.h"
+#include "sched/light.h"
 #include "sched/solo.h"
 #include "sched/waiter.h"
 #include "sched/wrong.h"
@@ -169,8 +172,8 @@ static void dequeue(struct mutex *x, struct lea_waiter *waiter)
     lea_lock_drop(&x->list_lock);
 }
 
-static enum lea_wake lock_wait(struct mutex *x, struct lea_worker **m, int64_t until_ns,
-                               bool shielded, enum lea_reason reason, const void *object)
+static enum lea_wake wait_heavy(struct mutex *x, struct lea_worker **m, int64_t until_ns,
+                                bool shielded, enum lea_reason reason, const void *object)
 {
     struct lea_waiter waiter;
     uintptr_t woken = 0;
@@ -200,6 +203,17 @@ static enum lea_wake lock_wait(struct mutex *x, struct lea_worker **m, int64_t u
         woken = LEA_MUTATED(MUTEX_WOKEN_KEPT) ? 0 : WOKEN;
         hand_over = lea_os_now_ns() - since_ns >= HAND_OVER_NS;
     }
+}
+
+static enum lea_wake lock_wait(struct mutex *x, struct lea_worker **m, int64_t until_ns,
+                               bool shielded, enum lea_reason reason, const void *object)
+{
+    enum lea_wake code;
+
+    lea_light_wait_begin(x);
+    code = wait_heavy(x, m, until_ns, shielded, reason, object);
+    lea_light_wait_end(x);
+    return code;
 }
 
 static __attribute__((noinline)) int lock_slow(struct mutex *x, int64_t until_ns, bool shielded,
@@ -343,6 +357,35 @@ static inline bool unlock_fast(struct mutex *x)
     return (w & ~WAITERS) == (held(x) | WOKEN) && lea_word_cas(&x->word, w, w & (WAITERS | WOKEN));
 }
 
+/*
+ * By a plain store. False: that may not be. Never inlined where a switch can happen: it reads a
+ * thread-local (sched/self.h).
+ */
+static __attribute__((noinline)) bool unlock_light(struct mutex *x,
+                                                   const struct lea_light_place *place)
+{
+    struct lea_light_slot *slot = lea_self_light;
+    bool light;
+
+    if (LEA_UNLIKELY(!slot))
+        return false;
+    light = lea_light_begin(slot, x, place) &&
+            LEA_LIKELY(lea_word_load_rlx(&x->word) == held(x)); /* relaxed: our own */
+    if (LEA_LIKELY(light))
+        lea_word_store_rel(&x->word, 0); /* MUTEX */
+    lea_light_end(slot);
+    return light;
+}
+
+/* As unlock_fast(). */
+static inline bool unlock_first(struct mutex *x)
+{
+    const struct lea_light_place *place = lea_light_place_of((uintptr_t)x);
+
+    return (LEA_LIKELY(lea_light_may(place)) && LEA_LIKELY(unlock_light(x, place))) ||
+           unlock_fast(x);
+}
+
 static __attribute__((noinline)) void unlock_bracketed(struct mutex *x)
 {
     struct lea_worker *m = lea_solo_enter_any();
@@ -378,7 +421,7 @@ static __attribute__((noinline)) bool unlock_solo(struct mutex *x)
 void leat_mutex_unlock(leat_mutex *mutex)
 {
     struct mutex *x = inner(mutex);
-    bool dropped = LEA_UNLIKELY(lea_solo_may()) ? unlock_solo(x) : LEA_LIKELY(unlock_fast(x));
+    bool dropped = LEA_UNLIKELY(lea_solo_may()) ? unlock_solo(x) : LEA_LIKELY(unlock_first(x));
 
     if (LEA_UNLIKELY(!dropped))
         unlock_bracketed(x);
@@ -393,8 +436,10 @@ void lea_mutex_check_held(const leat_mutex *mutex, const char *call)
 
 void lea_mutex_unlock(leat_mutex *mutex, struct lea_worker *m, const char *call)
 {
-    if (LEA_UNLIKELY(!unlock_fast(inner(mutex))))
-        unlock_slow(inner(mutex), m, call);
+    struct mutex *x = inner(mutex);
+
+    if (LEA_UNLIKELY(!(lea_solo_may() ? unlock_fast(x) : unlock_first(x))))
+        unlock_slow(x, m, call);
 }
 
 void lea_mutex_lock(leat_mutex *mutex, struct lea_worker **m)

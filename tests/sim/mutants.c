@@ -85,6 +85,7 @@ static const struct {
     {"RW_WRITE_FENCE", "rw"},
     {"RW_NO_MEMBARRIER", "rw_bias"},
     {"RW_UNDONE_SILENTLY", "rw_bias"},
+    {"LIGHT_END_RELAXED", "light_word"},
     {"STRAY_UNSEEN", "rw_stray"},
     {"STRAY_NOTE_KEPT", "rw_stray"},
     {"RW_MOVED_EARLY", "rw"},

@@ -6,7 +6,7 @@ check.py --self-test COMPILER WORK-DIRECTORY [FLAG...]
 
 Compiles the whole runtime with the flags, disassembles it, and follows the direct calls. A function that reaches lea_ctx_switch must not
 touch a thread-local itself, nor ask for errno's address: what a compiler may keep in a register is what one function has read. The few
-that do read one (lea_self, of which each file has its own, the rest of sched/self.c, the fast ways of a rwmutex's readers) are never inlined and
+that do read one (lea_self, of which each file has its own, the rest of sched/self.c, the fast ways of a rwmutex's readers and of a mutex's unlock) are never inlined and
 switch nothing.
 
 On the way no warning may come, at any of the levels.

@@ -84,6 +84,8 @@
     X(mutex_threads, 1, "plain threads exclude each other, with deadlines too")                    \
     X(mutex, 0,                                                                                    \
       "coroutines and threads exclude each other, give up and are cancelled: none is lost")        \
+    X(light_word, 0, "plain unlocks of a word, beside who says that he waits for it")              \
+    X(light, 0, "plain unlocks beside those that come to wait, and again and again")               \
     X(waitgroup_threads, 2, "all that was done is seen, and the last waiter may free it")          \
     X(waitgroup, 0, "a waitgroup used again and again, by threads too, with waiters that give up") \
     X(waitgroup_free, 0, "a coroutine frees a waitgroup as soon as its wait returns")              \
