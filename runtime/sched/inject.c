@@ -9,6 +9,9 @@
 #define NORMAL_TURN 5u
 #define LOW_TURN 21u
 
+_Static_assert(NORMAL_TURN % LEA_NR_INJECT && LOW_TURN % LEA_NR_INJECT,
+               "each class's turn comes to each of its lists");
+
 void lea_inject_init(struct lea_inject *q, struct lea_slab *batches)
 {
     memset(q, 0, sizeof(*q));
@@ -18,14 +21,20 @@ void lea_inject_init(struct lea_inject *q, struct lea_slab *batches)
         lea_ready_list_init(&q->class_list[c]);
 }
 
-static void append_batch_locked(struct lea_inject *q, unsigned prio_class, struct lea_batch *batch)
+static void append_batch_locked(struct lea_batches *list, struct lea_batch *batch)
 {
     batch->next = NULL;
-    if (q->first[prio_class])
-        q->last[prio_class]->next = batch;
+    if (list->first)
+        list->last->next = batch;
     else
-        q->first[prio_class] = batch;
-    q->last[prio_class] = batch;
+        list->first = batch;
+    list->last = batch;
+}
+
+static struct lea_batches *list_of(struct lea_inject *q, const struct lea_co *co)
+{
+    /* of a bound one nobody knows here (bound.h) */
+    return &q->list[co->prio_class][co->stack || co->bound ? LEA_INJECT_BEGUN : LEA_INJECT_NEW];
 }
 
 static void count_locked(struct lea_inject *q, uint32_t n)
@@ -37,7 +46,8 @@ static void count_locked(struct lea_inject *q, uint32_t n)
 /* To the end of the last batch. False: there is no room, and no spare batch. */
 static bool append_locked(struct lea_inject *q, struct lea_co *co)
 {
-    struct lea_batch *b = q->first[co->prio_class] ? q->last[co->prio_class] : NULL;
+    struct lea_batches *list = list_of(q, co);
+    struct lea_batch *b = list->first ? list->last : NULL;
 
     if (!b || b->n == LEA_BATCH_CAP) {
         b = q->spare;
@@ -45,7 +55,7 @@ static bool append_locked(struct lea_inject *q, struct lea_co *co)
             return false;
         q->spare = NULL;
         b->from = b->n = 0;
-        append_batch_locked(q, co->prio_class, b);
+        append_batch_locked(list, b);
     }
     b->co[b->n++] = co;
     count_locked(q, 1);
@@ -95,16 +105,17 @@ void lea_inject_push(struct lea_inject *q, struct lea_co *co)
 struct lea_batch *lea_inject_push_batch(struct lea_inject *q, unsigned prio_class,
                                         struct lea_batch *batch)
 {
+    struct lea_batches *list = &q->list[prio_class][LEA_INJECT_BEGUN];
     uint32_t n = batch->n - batch->from;
     struct lea_batch *last;
 
     lea_lock_take(&q->lock);
-    last = q->first[prio_class] ? q->last[prio_class] : NULL;
+    last = list->first ? list->last : NULL;
     if (last && last->n + n <= LEA_BATCH_CAP) {
         memcpy(last->co + last->n, batch->co + batch->from, n * sizeof(*batch->co));
         last->n += n;
     } else {
-        append_batch_locked(q, prio_class, batch);
+        append_batch_locked(list, batch);
         batch = NULL;
     }
     count_locked(q, n);
@@ -112,11 +123,11 @@ struct lea_batch *lea_inject_push_batch(struct lea_inject *q, unsigned prio_clas
     return batch;
 }
 
-/* From the oldest batch of a class. */
-static uint32_t take_batch_locked(struct lea_inject *q, unsigned c, uint32_t max,
+/* From the oldest batch of a list. */
+static uint32_t take_batch_locked(struct lea_inject *q, struct lea_batches *list, uint32_t max,
                                   struct lea_co **out, struct lea_batch **empty)
 {
-    struct lea_batch *b = q->first[c];
+    struct lea_batch *b = list->first;
     uint32_t n;
 
     if (!b)
@@ -125,7 +136,7 @@ static uint32_t take_batch_locked(struct lea_inject *q, unsigned c, uint32_t max
     memcpy(out, b->co + b->from, n * sizeof(*out));
     b->from += n;
     if (b->from == b->n) {
-        q->first[c] = b->next;
+        list->first = b->next;
         if (q->spare)
             *empty = b;
         else
@@ -137,8 +148,12 @@ static uint32_t take_batch_locked(struct lea_inject *q, unsigned c, uint32_t max
 static uint32_t take_class_locked(struct lea_inject *q, unsigned c, uint32_t max,
                                   struct lea_co **out, struct lea_batch **empty)
 {
-    uint32_t n = take_batch_locked(q, c, max, out, empty);
+    /* in turn; where one list is empty, the other has both turns */
+    unsigned first = q->takes % LEA_NR_INJECT;
+    uint32_t n = take_batch_locked(q, &q->list[c][first], max, out, empty);
 
+    if (!n)
+        n = take_batch_locked(q, &q->list[c][LEA_NR_INJECT - 1 - first], max, out, empty);
     while (n < max && q->class_list[c].first)
         out[n++] = lea_ready_list_take(&q->class_list[c]);
     return n;

@@ -5,6 +5,12 @@
  * its full rings, which it empties as the other, and for what sinks from its stack of new ones
  * (fresh.h); thieves take from them when its rings give nothing.
  *
+ * Who has begun does not wait behind who has not: of each class there are two lists, first in,
+ * first out, which are taken from in turn. A thread that has lost its processor may spawn a hundred
+ * thousand, and whoever is woken without one meanwhile (by the monitor for a timer that is due, by
+ * a thread outside) would come to its turn when the last of them has begun. (A new one whose
+ * arguments lie on its stack, since they are large, passes for one that has begun.)
+ *
  * One lock, batches only. `n` is written under the lock and read without it: after a full fence it
  * answers "is there anything?".
  */
@@ -30,13 +36,23 @@ struct lea_batch {
     struct lea_co *co[LEA_BATCH_CAP];
 };
 
+struct lea_batches {
+    struct lea_batch *first, *last; /* last: valid while first is not NULL */
+};
+
+/*
+ * Those that come one by one or as a list stand in one of two. What comes as a whole batch, out of
+ * a full ring or stack, is mixed or all new, and keeps its order in the first.
+ */
+enum lea_inject_list { LEA_INJECT_BEGUN, LEA_INJECT_NEW, LEA_NR_INJECT };
+
 struct lea_inject {
     _Alignas(LEA_CACHELINE) struct lea_lock lock;
     lea_u32 n;                /* over all classes */
-    uint32_t takes;           /* under the lock: batches taken, for the turn of the low classes */
+    uint32_t takes;           /* under the lock: batches taken; says whose turn it is */
     struct lea_slab *batches; /* (k) */
-    /* under the lock; last: valid while first is not NULL */
-    struct lea_batch *first[LEA_NR_CLASSES], *last[LEA_NR_CLASSES];
+    /* under the lock */
+    struct lea_batches list[LEA_NR_CLASSES][LEA_NR_INJECT];
     struct lea_batch *spare; /* under the lock: an empty one, or NULL */
     /* under the lock: while there is no memory for batches; served after them */
     struct lea_ready_list class_list[LEA_NR_CLASSES];
@@ -58,8 +74,8 @@ struct lea_batch *lea_inject_push_batch(struct lea_inject *q, unsigned prio_clas
 
 /*
  * Take up to `max` (LEA_BATCH_CAP at most) into out[], all of one class: the most urgent, and of a
- * lower one now and then so that none starves. *empty: a batch that was emptied and is the caller's
- * now, or NULL. Returns how many.
+ * lower one now and then so that none starves; of those that have begun, and of new ones, in turn.
+ * *empty: a batch that was emptied and is the caller's now, or NULL. Returns how many.
  */
 uint32_t lea_inject_take(struct lea_inject *q, uint32_t max, struct lea_co **out,
                          struct lea_batch **empty);

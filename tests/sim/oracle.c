@@ -96,14 +96,20 @@ static void put(uintptr_t co, const char *where)
         place[nr_places++] = (struct place){(const struct lea_co *)co, where};
 }
 
+static void put_batches(const struct lea_batches *list, const char *where)
+{
+    for (const struct lea_batch *b = list->first; b; b = b == list->last ? NULL : b->next)
+        for (uint32_t i = b->from; i < b->n; i++)
+            put((uintptr_t)b->co[i], where);
+}
+
 static void put_inject(const struct lea_inject *q, const char *where)
 {
     for (unsigned c = 0; c < LEA_NR_CLASSES; c++) {
         for (const struct lea_co *co = q->class_list[c].first; co; co = co->link)
             put((uintptr_t)co, where);
-        for (const struct lea_batch *b = q->first[c]; b; b = b == q->last[c] ? NULL : b->next)
-            for (uint32_t i = b->from; i < b->n; i++)
-                put((uintptr_t)b->co[i], where);
+        for (unsigned k = 0; k < LEA_NR_INJECT; k++)
+            put_batches(&q->list[c][k], where);
     }
 }
 
