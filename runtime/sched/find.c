@@ -12,6 +12,7 @@
 #include "sched/idle.h"
 #include "sched/loop.h"
 #include "sched/ready.h"
+#include "sched/turns.h"
 #include "sched/worker.h"
 
 #define INJECT_BATCH_MAX LEA_BATCH_CAP
@@ -26,12 +27,12 @@
 #define SLOT_THEFT_NS 3000
 #define SPIN_MIN_NS 1000
 #define WAKE_WORTH_NS 50000 /* what a wake-up costs both sides */
-#define TURNS_TELL 1        /* fewer turns tell nothing about their length */
 
 static const int32_t class_weight[LEA_NR_CLASSES] = {16, 4, 1};
 
 _Static_assert(LEA_IN_ROW_OF_NEXT >= LEA_IN_ROW_MAX &&
-                   LEA_IN_ROW_OF_NEXT - LEA_IN_ROW_NEXT + 1 < LEA_IN_ROW_MAX,
+                   LEA_IN_ROW_OF_NEXT - LEA_IN_ROW_NEXT + LEA_IN_ROW_NEW < LEA_IN_ROW_MAX &&
+                   LEA_IN_ROW_NEW_AGED > LEA_IN_ROW_OF_NEXT,
                "no other row has that price");
 _Static_assert(LEA_RUNQ_CAP / 2 <= LEA_BATCH_CAP, "half of a ring fits into a batch");
 _Static_assert(LEA_RUNQ_CAP <= LEA_POLL_MAX,
@@ -263,59 +264,10 @@ static void poll_passing(struct lea_proc *p, int64_t now)
 }
 
 /*
- * By steps, so that a few long turns among many short ones do not count: about the median of the
- * batches.
- */
-static void turns_learn(struct lea_proc *p, int64_t per_turn)
-{
-    uint32_t usual = lea_u32_load_rlx(&p->turn_ns); /* relaxed: ours */
-
-    /* relaxed: a statistic */
-    lea_u32_store_rlx(&p->turn_ns, per_turn > usual ? usual + usual / 8 + 1 : usual - usual / 8);
-}
-
-/*
- * Turns are counted so that the clock is read once in a batch; long turns make the batches short.
- */
-static void turns_rewind(struct lea_proc *p, int64_t now)
-{
-    int64_t turns = (int64_t)p->turns_batch - p->turns_left;
-    int64_t n = LEA_TURNS_MAX;
-
-    if (p->turn_check_ns && turns >= TURNS_TELL) {
-        int64_t per_turn = (now - p->turn_check_ns) / turns;
-
-        if (!p->unwatched) /* else never small: nobody would pay what small work owes */
-            turns_learn(p, per_turn);
-        if (per_turn > 0)
-            n = LEA_TURNS_NS / per_turn;
-    }
-    if (n > 2 * (int64_t)p->turns_batch + 1) /* one short turn among long ones says little */
-        n = 2 * (int64_t)p->turns_batch + 1;
-    p->turns_batch = p->turns_left = n < TURNS_TELL               ? TURNS_TELL
-                                     : n > (int64_t)LEA_TURNS_MAX ? LEA_TURNS_MAX
-                                                                  : (uint32_t)n;
-    p->turn_check_ns = now;
-}
-
-/*
- * Has somebody waited in this ring for LEA_AGE_NS? Each look either confirms the mark of an earlier
- * one, or sets a new one.
- */
-static bool ring_aged(struct lea_runq *q, struct lea_age *age, int64_t now)
-{
-    if (age->ns && (int32_t)(lea_u32_load_acq(&q->head) - age->tail) < 0)
-        return now - age->ns >= LEA_AGE_NS;
-    age->tail = lea_u32_load_acq(&q->tail);
-    age->ns = now;
-    return false;
-}
-
-/*
  * The wake-up that small work owes when somebody has waited, and what was owed when turns became
  * longer.
  */
-static void pay_aged(struct lea_proc *p, int64_t now)
+static void pay_aged(struct lea_proc *p, int64_t now, bool aged)
 {
     bool owed;
 
@@ -327,8 +279,7 @@ static void pay_aged(struct lea_proc *p, int64_t now)
     else if (!p->over_ns)
         p->over_ns = now;
     if (lea_proc_small(p))
-        owed = ring_aged(&p->ring[LEA_CLASS_NORMAL], &p->age, now) ||
-               (p->over_ns && now - p->over_ns >= LEA_AGE_NS) ||
+        owed = aged || (p->over_ns && now - p->over_ns >= LEA_AGE_NS) ||
                (p->ring_mask & ~(1u << LEA_CLASS_NORMAL));
     else
         owed = lea_proc_backlog(p) && !lea_proc_brief(p);
@@ -339,9 +290,11 @@ static void pay_aged(struct lea_proc *p, int64_t now)
 static void look_around(struct lea_proc *p, bool poll)
 {
     int64_t now = lea_os_now_ns();
+    bool aged = lea_ring_aged(&p->ring[LEA_CLASS_NORMAL], &p->age, now);
 
-    turns_rewind(p, now);
-    pay_aged(p, now);
+    lea_turns_rewind(p, now);
+    lea_turns_share(p, aged, now);
+    pay_aged(p, now, aged);
     if (lea_fresh_look(p, now) && !p->alone)
         lea_idle_published_local(p->rt, p);
     (void)run_timers(p, &p->timers, now);
@@ -479,7 +432,7 @@ static bool victim_aged(struct lea_proc *p, struct lea_proc *victim)
         p->victim = victim->index;
         p->victim_age.ns = 0;
     }
-    return ring_aged(&victim->ring[LEA_CLASS_NORMAL], &p->victim_age, lea_os_now_ns());
+    return lea_ring_aged(&victim->ring[LEA_CLASS_NORMAL], &p->victim_age, lea_os_now_ns());
 }
 
 /* One look at every other processor, from a random one on. */

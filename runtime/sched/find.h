@@ -7,6 +7,10 @@
  * rings, 16 : 4 : 1 by class (after a row of `next` alone, in turn with that stack); else a batch
  * of the backlog, of those that sank, or of the inject queue. With nothing there, on the worker's
  * own stack: those sources at once, then theft, then sleep (idle.h).
+ *
+ * A first turn may be as long as a hundred others, since its stack is fresh. So the stack is in
+ * turn with the rings from when somebody there has waited for LEA_AGE_NS until nobody has, and the
+ * backlog is empty; but not for a while where that has made new ones sink.
  */
 #ifndef LEA_SCHED_FIND_H
 #define LEA_SCHED_FIND_H
@@ -19,7 +23,10 @@
 #endif
 #define LEA_TURNS_NS 100000
 #define LEA_IN_ROW_MAX 16u
-#define LEA_IN_ROW_NEXT 6u /* a turn from `next` counts so much, one from the stack of new ones 1 */
+#define LEA_IN_ROW_NEXT 6u /* a turn from `next` counts so much, */
+#define LEA_IN_ROW_NEW 1u  /* one from the stack of new ones so much, */
+/* or, while somebody in the rings has waited for long, all that is left of a row */
+#define LEA_IN_ROW_NEW_AGED (LEA_IN_ROW_OF_NEXT + 1)
 #define LEA_IN_ROW_OF_NEXT (3 * LEA_IN_ROW_NEXT) /* what a row of `next` alone counts at its end */
 
 /* Owner only, own stack or a coroutine's. The other sources are due: look at them. */
@@ -128,7 +135,7 @@ __attribute__((always_inline)) static inline struct lea_co *lea_find_local(struc
         }
         g = lea_lifo_pop(&p->lifo, p->alone);
         if (g) {
-            p->in_row++;
+            p->in_row += p->new_price;
             return g;
         }
         p->in_row = 0;

@@ -45,6 +45,7 @@ __attribute__((noinline)) void lea_fresh_sink(struct lea_proc *p)
 {
     struct lea_batch *b = lea_pool_get(&p->batches, &p->rt->batches);
 
+    p->sank = true;
     if (LEA_UNLIKELY(!b)) {
         sink_each(p);
         return;

@@ -1,7 +1,7 @@
 /*
  * sched/runtime.h - the state of a run: processors, workers, and what they share. Everything hangs
- * from struct lea_runtime; the only other writable state of the library is the root in run.c that
- * finds it.
+ * from struct lea_runtime; other writable state of the library is the root in run.c that finds it,
+ * and what threads without a run look at (solo.h, light.h).
  *
  * Who may touch what: a processor belongs to the worker whose id its owner word names. Fields
  * without another key are that worker's. An idle processor stays with its sleeping worker; whoever
@@ -137,6 +137,8 @@ struct lea_proc {
     int32_t weight_left[LEA_NR_CLASSES]; /* turns left in this round of weighted service */
     bool alone;                          /* (k) the only processor of the run */
     bool stack_due;                      /* see lea_find_weighted() */
+    uint8_t new_price;                   /* in in_row, of a turn from `lifo` */
+    bool sank;                           /* some out of `lifo`, since the last look around */
     bool unwatched;                      /* (k) the run has no monitor: no wake-up may be owed */
     int64_t turn_check_ns;               /* when the other sources were last looked at */
     struct lea_spawner spawner;
@@ -147,8 +149,10 @@ struct lea_proc {
     struct lea_rand chaos; /* chaos.h */
     /* learnt: how long looking for work pays before sleeping */
     int64_t spin_ns;
-    struct lea_age age;     /* of the own backlog, for the wake-up that is owed */
-    int64_t woke_ns;        /* when its worker last came out of sleep */
+    /* of the own ring: for the wake-up that is owed, and for the ring's share of the turns */
+    struct lea_age age;
+    int64_t share_from_ns, share_pause_ns; /* of turns, with the rings: share_turns() */
+    int64_t woke_ns;                       /* when its worker last came out of sleep */
     int64_t over_ns;        /* since when `over` or `lifo_over` has not been empty; 0: both are */
     uintptr_t lifo_oldest;  /* at the bottom of `lifo` at the last look */
     int64_t lifo_oldest_ns; /* since when */
