@@ -16,6 +16,7 @@ struct lea_light lea_light;
 static void pass_barrier(void)
 {
     int r = LEA_MUTATED(LIGHT_NO_MEMBARRIER) ? 0 : lea_os_membarrier(); /* LIGHT */
+    int64_t until;
 
     if (LEA_LIKELY(r == 0))
         return;
@@ -23,7 +24,8 @@ static void pass_barrier(void)
         lea_log_warn("the system refuses membarrier since the run began (errno %d): waiting for a "
                      "mutex may take %d ms more, some times",
                      -r, SETTLED_NS / 1000000);
-    (void)lea_os_sleep_until(lea_os_now_ns() + SETTLED_NS);
+    for (until = lea_os_now_ns() + SETTLED_NS; lea_os_now_ns() < until;)
+        (void)lea_os_sleep_until(until); /* a signal may end it */
 }
 
 /* Nobody gives back an object of this place by a plain store any more who has begun before. */
@@ -51,7 +53,7 @@ static __attribute__((noinline)) void make_heavy(struct lea_light_place *place, 
             return;
     } while (state != LEA_LIGHT_PENDING &&
              !lea_u32_cas(&place->state, state, LEA_LIGHT_PENDING)); /* LIGHT */
-    lea_fence_after_rmw(); /* who begins raises nr_slots, fence, and reads the state */
+    lea_fence_full(); /* who begins raises nr_slots, fence, and reads the state */
     nr = lea_u32_load_acq(&lea_light.nr_slots);
     if (nr) {
         pass_barrier();

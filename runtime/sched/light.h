@@ -34,8 +34,8 @@
  *  LIGHT        who unlocks stores its slot, compiler barrier, reads the state; who is about to
  *               wait sees to it that the state is not LIGHT, membarrier, reads the slots. One of
  *               them sees the other.
- *  LIGHT-END    the release that clears a slot, or fills it again -> the acquire by who is about to
- *               wait: the store into the object has been made.
+ *  LIGHT-END    the release that clears a slot -> the acquire by who is about to wait, also of what
+ *               the same thread has stored there since: the store into the object has been made.
  *  LIGHT-CLOSE  who is about to wait counts, fence, reads the state; the monitor sets it to
  *               CLOSING, fence, reads the count. One of them sees the other.
  */
@@ -126,7 +126,8 @@ struct lea_light_seen {
 };
 
 /*
- * By the monitor, twice a second: where nobody has waited since the last look is light again.
+ * By the monitor, twice a second: where nobody has waited since the last look is light again. One
+ * thread at a time: a second one would take the CLOSING of the first for its own.
  */
 void lea_light_look(struct lea_light_seen *seen);
 
@@ -136,7 +137,7 @@ void lea_light_look(struct lea_light_seen *seen);
 void lea_light_thread_begin(uint32_t id);
 void lea_light_thread_end(void);
 
-/* A run has ended, and left none of its threads behind. */
+/* A run has ended, and neither it nor one before has left a thread behind. */
 void lea_light_run_ended(void);
 
 /* In a child that was forked: it has one thread. */

@@ -399,7 +399,8 @@ static void run_end(struct lea_runtime *rt, bool own_worker)
     threads_end(rt, own_worker);
     if (behind) {
         lea_solo_run_ended();
-        lea_light_run_ended();
+        if (!lea_u32_load_acq(&root.left)) /* by a run before: its threads unlock on */
+            lea_light_run_ended();
     } else {
         lea_solo_heed(); /* who is left may be in the middle of a section */
     }

@@ -66,7 +66,7 @@ void lea_turns_share(struct lea_proc *p, bool aged, int64_t now)
             p->share_pause_ns = SHARE_PAUSE_MAX_NS;
         p->share_from_ns = now + p->share_pause_ns;
     } else if (!aged && !lea_inject_len(&p->lifo_over)) {
-        p->share_pause_ns = 0;
+        p->share_pause_ns = p->share_from_ns = 0;
     }
     p->sank = false;
     aged |= shares && lea_inject_len(&p->over);
