@@ -230,6 +230,16 @@ Test(light, not_in_a_child, .timeout = 60)
     cr_assert(eq(int, w.failed, 0));
 }
 
+/* body(NULL) in a process of its own: 0. */
+static void in_child(int (*body)(void *))
+{
+    char text[KIT_TEXT_BYTES];
+
+    if (!possible())
+        cr_skip("there is no membarrier here, and so are no light unlocks");
+    cr_assert(eq(int, kit_child(body, NULL, 30000, text), 0), "%s", text);
+}
+
 static int refused_main(void *arg)
 {
     const struct kit_refusal all[] = {{SYS_membarrier, -1, 0, ENOSYS}};
@@ -264,13 +274,7 @@ static int refused_body(void *arg)
 /* Goal: a filter that the program installs while it runs takes nothing from it but some time. */
 Test(light, refused_under_way, .timeout = 60)
 {
-    char text[KIT_TEXT_BYTES];
-    struct kit_child child;
-
-    if (!possible())
-        cr_skip("there is no membarrier here, and so are no light unlocks");
-    child = kit_child_begin(refused_body, NULL);
-    cr_assert(eq(int, kit_child_end(&child, 30000, text), 0), "%s", text);
+    in_child(refused_body);
 }
 
 static atomic_bool begun;
@@ -322,11 +326,5 @@ static int left_body(void *arg)
  */
 Test(light, one_is_left_behind, .timeout = 60)
 {
-    char text[KIT_TEXT_BYTES];
-    struct kit_child child;
-
-    if (!possible())
-        cr_skip("there is no membarrier here, and so are no light unlocks");
-    child = kit_child_begin(left_body, NULL);
-    cr_assert(eq(int, kit_child_end(&child, 30000, text), 0), "%s", text);
+    in_child(left_body);
 }
