@@ -57,7 +57,7 @@
     X(LIGHT_NEIGHBOURS_PASS, "who is about to wait waits for light unlocks of one object only, "   \
                              "and not for those of its place")                                     \
     X(LIGHT_END_RELAXED, "LIGHT-END: a slot is cleared without release")                           \
-    X(LIGHT_UNHEEDED, "nobody counts in a place before a wait")                                    \
+    X(LIGHT_UNHEEDED, "who is about to wait leaves a place light")                                 \
     X(LIGHT_CLOSED_BLINDLY,                                                                        \
       "LIGHT-CLOSE: a place is made light without a last look at who waits there")                 \
     X(LIGHT_TOO_SOON, "a place is made light while somebody waits")                                \

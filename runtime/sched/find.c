@@ -33,7 +33,7 @@ static const int32_t class_weight[LEA_NR_CLASSES] = {16, 4, 1};
 _Static_assert(LEA_IN_ROW_OF_NEXT >= LEA_IN_ROW_MAX &&
                    LEA_IN_ROW_OF_NEXT - LEA_IN_ROW_NEXT + LEA_IN_ROW_NEW < LEA_IN_ROW_MAX &&
                    LEA_IN_ROW_NEW_AGED > LEA_IN_ROW_OF_NEXT,
-               "no other row has that price");
+               "a row of next alone has that price");
 _Static_assert(LEA_RUNQ_CAP / 2 <= LEA_BATCH_CAP, "half of a ring fits into a batch");
 _Static_assert(LEA_RUNQ_CAP <= LEA_POLL_MAX,
                "a look at the poller may ask for what an empty ring has room for");

@@ -151,7 +151,7 @@ struct lea_proc {
     int64_t spin_ns;
     /* of the own ring: for the wake-up that is owed, and for the ring's share of the turns */
     struct lea_age age;
-    int64_t share_from_ns, share_pause_ns; /* of turns, with the rings: share_turns() */
+    int64_t share_from_ns, share_pause_ns; /* of turns, with the rings: turns.h */
     int64_t woke_ns;                       /* when its worker last came out of sleep */
     int64_t over_ns;        /* since when `over` or `lifo_over` has not been empty; 0: both are */
     uintptr_t lifo_oldest;  /* at the bottom of `lifo` at the last look */
