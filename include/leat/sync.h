@@ -109,9 +109,10 @@ LEAT_API void leat_wg_destroy(leat_waitgroup *wg);
 /*
  * For what is read far more often than it is written: readers on different processors do not get
  * into each other's way, and a lock for reading costs about 3 ns with its unlock. A writer that
- * waits shuts out readers that come later, and the end of a write lets all those in that wait by
- * then: neither side starves. Not recursive: who locks it again for reading while a writer waits,
- * waits for itself. 832 bytes, so that readers share no cache line.
+ * waits shuts out readers that come later, and the end of a write wakes all those that wait by
+ * then: who has waited for 1 ms is in by that, the others unless the next writer comes first.
+ * Neither side starves. Not recursive: who locks it again for reading while a writer waits, waits
+ * for itself. 832 bytes, so that readers share no cache line.
  *
  * The memory may go when all calls have returned.
  */

@@ -144,6 +144,7 @@
     X(RW_WRITE_FENCE, "RW-READ: a writer looks at the slots without a fence")                      \
     X(RW_NO_MEMBARRIER, "RW-READ: a writer takes the bias back without a membarrier")              \
     X(RW_UNDONE_SILENTLY, "a reader that is shut out does not tell whom its count has misled")     \
+    X(RW_QUICK_UNSEEN, "RW-QUICK: a writer parks for readers without a membarrier")                \
     X(RW_NO_SECOND_SUM, "a writer waits for readers that have left meanwhile")                     \
     X(RW_DRAINER_KEPT, "a writer that has given up is still woken by who leaves")                  \
     X(RW_GAVE_UP_SHUT, "a writer that gives up leaves the readers shut out")                       \

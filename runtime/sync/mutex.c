@@ -38,6 +38,7 @@
 #include "sched/solo.h"
 #include "sched/waiter.h"
 #include "sched/wrong.h"
+#include "sync/spin.h"
 
 #include <errno.h>
 #include <leat/sync.h>
@@ -47,9 +48,6 @@
 #define WOKEN ((uintptr_t)4)
 
 #define HAND_OVER_NS LEAT_MSEC
-/* About 0.7 µs: a section of a running holder is over by then, or not soon. */
-#define SPIN_ROUNDS 20
-
 #define FLAGS (LOCKED | WAITERS | WOKEN)
 
 struct mutex {
@@ -115,15 +113,11 @@ static __attribute__((noinline)) bool try_solo(struct mutex *x)
     return taken;
 }
 
-/*
- * Does the holder run at this moment, on another processor? Nobody knows; at least somebody else
- * can.
- */
 static bool spin(struct mutex *x, const struct lea_worker *m)
 {
-    if (m && m->rt->alone)
+    if (!lea_spin_may(m))
         return false;
-    for (int i = 0; i < SPIN_ROUNDS; i++) {
+    for (int i = 0; i < LEA_SPIN_ROUNDS; i++) {
         uintptr_t w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
 
         if (w & (WAITERS | WOKEN))
@@ -201,7 +195,7 @@ static enum lea_wake wait_heavy(struct mutex *x, struct lea_worker **m, int64_t 
         if (waiter.mark) /* handed over */
             return code;
         woken = LEA_MUTATED(MUTEX_WOKEN_KEPT) ? 0 : WOKEN;
-        hand_over = lea_os_now_ns() - since_ns >= HAND_OVER_NS;
+        hand_over = lea_os_now_ns() - since_ns >= LEA_HAND_OVER_NS;
     }
 }
 

@@ -10,6 +10,7 @@
 #include "sched/stray.h"
 #include "sched/wrong.h"
 #include "sync/mutex.h"
+#include "sync/spin.h"
 
 #include <errno.h>
 
@@ -76,24 +77,39 @@ static inline bool sees_readers(struct lea_worker *m)
     return m && m->rt->own_slots && lea_none_astray(m); /* RW-READ, RW-LEAVE */
 }
 
+/* Readers go on meanwhile, by fences. It may be set again before they are shut out. */
+static void take_bias_back(struct lea_rw *x)
+{
+    uintptr_t w =
+        (uintptr_t)x | LEA_RW_BIAS; /* nobody has LOCK, or there will be two membarriers */
+
+    if (!lea_word_cas(&x->word, w, (uintptr_t)x))
+        return;
+    lea_delay_point(RW_READ);
+    see_readers();
+}
+
 /* The writers' mutex is held. No reader comes in from now on. In a bracket. */
 static void shut(struct lea_rw *x, struct lea_worker *m)
 {
+    bool sees = sees_readers(m);
     unsigned round = 0;
     uintptr_t w, next;
 
+    if ((lea_word_load_rlx(&x->word) & LEA_RW_BIAS) && !sees) /* relaxed: a hint */
+        take_bias_back(x);
     for (;;) {
         w = lea_word_load_rlx(&x->word); /* relaxed: the CAS decides */
         if (LEA_LIKELY(!(w & LEA_WORD_LOCK))) {
-            next = (uintptr_t)x | LEA_RW_WRITER;
-            if ((w & LEA_RW_BIAS) && sees_readers(m))
-                next |= LEA_RW_BIAS;
+            next = (uintptr_t)x | LEA_RW_WRITER | (sees ? w & LEA_RW_BIAS : 0);
             if (lea_word_cas(&x->word, w, next)) /* RW-READ, RW-LEAVE */
                 break;
         }
         lea_relax(&round);
     }
     lea_delay_point(RW_READ);
+    if (!sees) /* relaxed: a hint */
+        lea_word_store_rlx(&x->writes, lea_word_load_rlx(&x->writes) + 1);
     if ((w ^ next) & LEA_RW_BIAS)
         see_readers();
     else if (!LEA_MUTATED(RW_WRITE_FENCE))
@@ -123,6 +139,28 @@ static void open_again(struct lea_rw *x, struct lea_worker *m, const struct lea_
     lea_wakes_deliver(&wakes, m);
 }
 
+/*
+ * WRITER is set by us. True: all readers have left meanwhile. If not, those that run will not soon,
+ * and whoever leaves from now on passes a fence.
+ */
+static bool spin_out(struct lea_rw *x, const struct lea_worker *m)
+{
+    uintptr_t quick = lea_word_load_rlx(&x->quick); /* relaxed: a writer's own */
+
+    for (int i = 0; lea_spin_may(m) && i < LEA_SPIN_ROUNDS; i++) {
+        if (lea_rw_sum(x) == 0) {
+            if (m && m->rt->own_slots)                    /* where there is a membarrier */
+                lea_word_store_rlx(&x->quick, quick + 1); /* relaxed: RW-QUICK */
+            return true;
+        }
+        lea_pause();
+    }
+    lea_word_store_rlx(&x->quick, 0); /* relaxed: RW-QUICK */
+    if (quick >= LEA_RW_QUICK_WRITES && !LEA_MUTATED(RW_QUICK_UNSEEN))
+        see_readers();
+    return false;
+}
+
 /* WRITER is set by us. Wait until all readers have left. */
 static enum lea_wake drain(struct lea_rw *x, struct lea_worker **m, int64_t until_ns, bool shielded,
                            const char *call)
@@ -132,6 +170,8 @@ static enum lea_wake drain(struct lea_rw *x, struct lea_worker **m, int64_t unti
     uintptr_t w;
     bool gone;
 
+    if (LEA_LIKELY(spin_out(x, *m)))
+        return LEA_WAKE_DONE;
     lea_waiter_begin(&waiter, *m);
     w = lea_word_lock(&x->word);
     gone = !LEA_MUTATED(RW_NO_SECOND_SUM) && lea_rw_sum(x) == 0;

@@ -6,6 +6,7 @@
 #include "base/delay.h"
 #include "base/os.h"
 #include "sched/wrong.h"
+#include "sync/spin.h"
 
 #include <errno.h>
 
@@ -60,8 +61,13 @@ static void slot_add(struct lea_rw_slot *slot, bool own, uintptr_t n)
 /* After a read without BIAS. */
 static inline void slot_read(struct lea_rw *x, struct lea_rw_slot *slot)
 {
+    uintptr_t writes = lea_word_load_rlx(&x->writes);  /* relaxed: a hint */
     uintptr_t n = lea_word_load_rlx(&slot->reads) + 1; /* relaxed: one writer */
 
+    if (LEA_UNLIKELY(lea_word_load_rlx(&slot->seen) != writes)) {
+        lea_word_store_rlx(&slot->seen, writes);
+        n = 1;
+    }
     lea_word_store_rlx(&slot->reads, n);
     if (LEA_UNLIKELY(n % LEA_RW_BIAS_READS == 0))
         (void)lea_word_cas(
@@ -127,7 +133,8 @@ static inline int seen_out(const struct lea_rw *x)
 
 static __attribute__((noinline)) int count_out_fenced(const struct lea_rw *x)
 {
-    if (!LEA_MUTATED(RW_LEAVE_FENCE))
+    /* relaxed: RW-QUICK */
+    if (lea_word_load_rlx(&x->quick) < LEA_RW_QUICK_WRITES && !LEA_MUTATED(RW_LEAVE_FENCE))
         lea_fence_full(); /* RW-LEAVE */
     return seen_out(x);
 }
@@ -229,11 +236,19 @@ static bool come_in(struct lea_rw *x, const struct lea_worker *m, struct lea_wai
 void lea_rw_let_in_locked(struct lea_rw *x, struct lea_wakes *wakes)
 {
     struct lea_waiter *waiter;
+    int64_t now_ns = 0;
 
     while ((waiter = lea_waiters_pop(&x->readers))) {
-        if (!LEA_MUTATED(RW_LET_IN_LATE))
+        struct lea_rw_reader *reader = (struct lea_rw_reader *)waiter;
+        bool in;
+
+        if (!now_ns)
+            now_ns = lea_os_now_ns();
+        in = now_ns - reader->since_ns >= LEA_HAND_OVER_NS;
+        waiter->mark = in;
+        if (in && !LEA_MUTATED(RW_LET_IN_LATE))
             slot_add(&x->slot[0], false, 1); /* before the claim, for it may run at once */
-        if (!lea_waiter_claim(waiter, LEA_WAKE_DONE, wakes) && !LEA_MUTATED(RW_LET_IN_NOBODY))
+        if (!lea_waiter_claim(waiter, LEA_WAKE_DONE, wakes) && in && !LEA_MUTATED(RW_LET_IN_NOBODY))
             slot_add(&x->slot[0], false, (uintptr_t)-1);
     }
 }
@@ -255,28 +270,52 @@ static void move_count(struct lea_rw *x, struct lea_rw_slot *slot, bool own, uin
 static enum lea_wake read_slow(struct lea_rw *x, struct lea_worker **m, int64_t until_ns,
                                bool shielded, const char *call)
 {
-    struct lea_waiter waiter;
-    enum lea_wake code;
+    struct lea_rw_reader mine = {.since_ns = lea_os_now_ns()};
     struct lea_rw_slot *slot;
     bool own;
 
-    lea_waiter_begin(&waiter, *m);
-    if (come_in(x, *m, &waiter, call))
-        return LEA_WAKE_DONE;
-    if (LEA_LIKELY(*m != NULL))
-        lea_co_waits_for((*m)->co, x);
-    code = lea_waiter_wait(&waiter, m, LEA_REASON_RWMUTEX, until_ns, shielded);
-    if (code != LEA_WAKE_DONE) {
-        uintptr_t w = lea_word_lock(&x->word);
+    for (;;) {
+        enum lea_wake code;
 
-        if (waiter.queued && !LEA_MUTATED(RW_READER_KEPT))
-            lea_waiters_del(&x->readers, &waiter);
-        lea_word_unlock(&x->word, w);
-        return code;
+        lea_waiter_begin(&mine.waiter, *m);
+        if (come_in(x, *m, &mine.waiter, call))
+            return LEA_WAKE_DONE;
+        if (LEA_LIKELY(*m != NULL))
+            lea_co_waits_for((*m)->co, x);
+        code = lea_waiter_wait(&mine.waiter, m, LEA_REASON_RWMUTEX, until_ns, shielded);
+        if (code != LEA_WAKE_DONE) {
+            uintptr_t w = lea_word_lock(&x->word);
+
+            if (mine.waiter.queued && !LEA_MUTATED(RW_READER_KEPT))
+                lea_waiters_del(&x->readers, &mine.waiter);
+            lea_word_unlock(&x->word, w);
+            return code;
+        }
+        if (mine.waiter.mark)
+            break;
     }
     slot = slot_of(x, *m, &own);
     move_count(x, slot, own, 1);
-    return code;
+    return LEA_WAKE_DONE;
+}
+
+/*
+ * Shut out, and counted out again. True: in, after all. If not, the writer is not soon gone. A
+ * writer that parks for readers may have seen us, and is told by what comes next: by undone(), or,
+ * once in, by a leave as any other.
+ */
+static bool spin_in(struct lea_rw *x)
+{
+    if (!lea_spin_may(lea_self()))
+        return false;
+    for (int i = 0; i < LEA_SPIN_ROUNDS; i++) {
+        /* relaxed: a hint */
+        if (lea_rw_open(x, lea_word_load_rlx(&x->word)) &&
+            leat_rwmutex_read_((leat_rwmutex *)(void *)x))
+            return true;
+        lea_pause();
+    }
+    return false;
 }
 
 static int read_until(struct lea_rw *x, int64_t until_ns, bool shielded, const char *call)
@@ -284,6 +323,8 @@ static int read_until(struct lea_rw *x, int64_t until_ns, bool shielded, const c
     struct lea_worker *m;
     enum lea_wake code;
 
+    if (spin_in(x))
+        return 0;
     undone(x, call);
     m = lea_enter_park();
     code = read_slow(x, &m, until_ns, shielded, call);

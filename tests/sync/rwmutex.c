@@ -233,13 +233,15 @@ static int turns_main(void *arg)
         if (!waits_await(before + ++waiting))
             return 2;
     }
+    if (leat_sleep(2 * LEAT_MSEC) != 0)
+        return 3;
     leat_rwmutex_runlock(&s->rw);
     return leat_wg_wait(&s->wg, EACH_LONG);
 }
 
 /*
- * Goal: who waits to write shuts out later readers; the end of its write lets all in that wait by
- * then, before the next one writes.
+ * Goal: who waits to write shuts out later readers; the end of its write lets all in that have
+ * waited for 1 ms by then, before the next one writes.
  */
 Test(rwmutex, turns, .timeout = 20)
 {
@@ -249,6 +251,45 @@ Test(rwmutex, turns, .timeout = 20)
         cr_assert(eq(int, each_run(procs, turns_main, &s), 0));
         cr_assert(eq(str, s.order, "wrrrw"));
     }
+}
+
+static int overtake_main(void *arg)
+{
+    struct turns *s = arg;
+
+    for (int i = 0; i < 1000; i++) {
+        uint64_t before = waits_begun();
+        bool overtaken;
+
+        leat_wg_add(&s->wg, 1);
+        s->n = 0;
+        leat_rwmutex_lock(&s->rw);
+        if (go(read_turn, s) != 0)
+            return -1;
+        if (!waits_await(before + 1))
+            return -2;
+        leat_rwmutex_unlock(&s->rw);
+        overtaken = leat_rwmutex_try(&s->rw) == 0;
+        if (overtaken)
+            leat_rwmutex_unlock(&s->rw);
+        if (leat_wg_wait(&s->wg, EACH_LONG) != 0)
+            return -3;
+        if (overtaken)
+            return 1;
+    }
+    return 0;
+}
+
+/*
+ * Goal: a reader that has only just come to wait does not hold the lock before it runs: the next
+ * writer need not wait for a run queue full of them. (Unless it was a millisecond until the unlock,
+ * each time.)
+ */
+Test(rwmutex, a_fresh_reader_in_a_run_queue_is_not_in_yet, .timeout = 60)
+{
+    struct turns s = {0};
+
+    cr_assert(eq(int, each_run(1, overtake_main, &s), 1));
 }
 
 /* --- coroutines that move, and more workers than slots --- */

@@ -136,6 +136,54 @@ Test(rwmutex_race, mostly_readers, .timeout = 60)
     }
 }
 
+/*
+ * Most readers are there for some instructions, so that writers find them gone by a look, and who
+ * leaves passes no fence; one in 2000 parks inside, so that a writer has to park as well.
+ */
+static void use_quickly(struct pair *s, unsigned seed)
+{
+    struct each_rounds rounds = each_rounds(s->rounds, LEAT_SEC / 3);
+
+    while (each_next(&rounds)) {
+        each_jitter(&seed);
+        if ((seed >> 8) % s->write_every == 0) {
+            leat_rwmutex_lock(&s->rw);
+            write_once(s, false);
+        } else {
+            leat_rwmutex_rlock(&s->rw);
+            read_once(s, (seed >> 12) % 2000 == 0);
+        }
+    }
+    leat_wg_done(&s->wg);
+}
+
+static int quick_main(void *arg)
+{
+    struct pair *s = arg;
+
+    leat_wg_add(&s->wg, COROUTINES);
+    for (unsigned i = 0; i < COROUTINES; i++)
+        if (go(use_quickly, s, i) != 0)
+            return -1;
+    return leat_wg_wait(&s->wg, EACH_LONG);
+}
+
+/*
+ * Goal: the same where readers pass a fence only when they come in (RW-QUICK), and each writer that
+ * parks for them is woken.
+ */
+Test(rwmutex_race, a_write_now_and_then, .timeout = 60)
+{
+    for (EACH_PROCS(procs)) {
+        struct pair s = {.rounds = 50000, .write_every = 50};
+
+        cr_expect(eq(int, each_run(procs, quick_main, &s), 0));
+        cr_assert(eq(long, s.mistakes, 0));
+        cr_assert(eq(long, s.a, s.written));
+        leat_rwmutex_destroy(&s.rw);
+    }
+}
+
 /* Goal: the same with more workers than have slots of their own. */
 Test(rwmutex_race, many_processors, .timeout = 60)
 {

@@ -210,6 +210,7 @@
     X(rw_threads, 1, "plain threads read together or write alone")                                 \
     X(rw, 0, "the same for coroutines that move, give up and are cancelled, beside threads")       \
     X(rw_bias, 0, "readers that pass no fence, and now and then a writer")                         \
+    X(rw_quick, 0, "readers that leave without a fence, and a writer that parks for one")          \
     X(rw_stray, 0, "the same with one processor, which is taken from readers in user code")        \
     X(rw_drain, 0, "a writer gives up as the last reader leaves: nobody stays shut out")           \
     X(rw_turns, 0,                                                                                 \

@@ -240,6 +240,32 @@ void scenario_rw_bias(void)
 }
 
 /*
+ * --- readers that are soon gone: a writer looks for them, more than once, and then parks for one ---
+ */
+
+static void quick_user(unsigned i)
+{
+    for (unsigned k = 0; k < s.rounds + (i == 0); k++)
+        once(i == 0, PATIENT);
+    s.ended++;
+}
+
+static int quick_main(void *arg)
+{
+    (void)arg;
+    body = quick_user;
+    crowd(2 + sim_shape(2), 0, -1, NULL);
+    check_free();
+    return 0;
+}
+
+void scenario_rw_quick(void)
+{
+    reset();
+    kit_run(2, 0, quick_main, NULL);
+}
+
+/*
  * --- one processor, which is taken from readers that call nothing else: a writer beside one that
  * goes on without ---
  */
