@@ -19,6 +19,8 @@
     X(RUNQ_HALF_PLAIN, "the overflow of a ring moves the head by a store")                         \
     X(LIFO_EMPTY_PLAIN, "a slot of new ones is emptied by a store")                                \
     X(LIFO_FILL_RELAXED, "a slot of new ones is filled without release")                           \
+    X(LIFO_SHED_FENCE, "LIFO-SHED: the owner looks for thieves without a fence")                   \
+    X(LIFO_SHED_BLIND, "LIFO-SHED: a thief takes from a stack that is being shed")                 \
     X(NEXT_TAKE_PLAIN, "the next slot is emptied by a store, beside thieves")                      \
     X(NEXT_NOT_STOLEN, "thieves leave the next slot alone")                                        \
     X(IDLE_SUBMIT_FENCE, "IDLE-LOOK: no fence between publishing work and looking for sleepers")   \
@@ -148,6 +150,7 @@
     X(RW_NO_SECOND_SUM, "a writer waits for readers that have left meanwhile")                     \
     X(RW_DRAINER_KEPT, "a writer that has given up is still woken by who leaves")                  \
     X(RW_GAVE_UP_SHUT, "a writer that gives up leaves the readers shut out")                       \
+    X(RW_NOT_LET_IN, "a reader that has waited for long is not let in by the end of a write")      \
     X(RW_LET_IN_LATE, "readers that are let in are not counted at once")                           \
     X(RW_LET_IN_NOBODY, "a reader that has given up is counted as one that was let in")            \
     X(RW_MOVED_EARLY, "a reader that was let in is not counted for a moment")                      \

@@ -390,15 +390,17 @@ static uint32_t steal_rings(struct lea_proc *p, struct lea_proc *victim)
 
 /*
  * A coroutine that stands in a slot for a while is not part of a quick exchange: it may be stolen.
+ * @lifo: where the slot is, NULL: it is the next one
  */
-static uint32_t steal_slot(struct lea_proc *p, struct lea_proc *victim, lea_word *slot, uintptr_t w)
+static uint32_t steal_slot(struct lea_proc *p, struct lea_proc *victim, struct lea_lifo *lifo,
+                           lea_word *slot, uintptr_t w)
 {
     if (!slot || !w)
         return 0;
     for (int64_t until = lea_os_now_ns() + SLOT_THEFT_NS; lea_os_now_ns() < until; lea_pause())
         if (lea_word_load_rlx(slot) != w) /* relaxed: a hint, the CAS decides */
             return 0;
-    if (!lea_word_cas(slot, w, 0))
+    if (!(lifo ? lea_lifo_steal(lifo, slot, w) : lea_word_cas(slot, w, 0)))
         return 0;
     steal_note(p, victim, 1);
     lea_ring_push(p, (struct lea_co *)w);
@@ -410,11 +412,11 @@ static uint32_t steal_slots(struct lea_proc *p, struct lea_proc *victim)
 {
     uintptr_t w = 0;
     lea_word *slot = lea_lifo_oldest(&victim->lifo, &w);
-    uint32_t n = steal_slot(p, victim, slot, w);
+    uint32_t n = steal_slot(p, victim, &victim->lifo, slot, w);
 
     if (LEA_MUTATED(NEXT_NOT_STOLEN))
         return n;
-    return n ? n : steal_slot(p, victim, &victim->next, lea_word_load_acq(&victim->next));
+    return n ? n : steal_slot(p, victim, NULL, &victim->next, lea_word_load_acq(&victim->next));
 }
 
 /*

@@ -7,13 +7,19 @@
  * half at the bottom when it is full. Thieves take the oldest. Where those go that were shed, and
  * how the oldest come to their turn all the same: fresh.h.
  *
- * Always: only the owner fills a slot, and only an empty one; anybody empties a slot by CAS.
- * `depth` counts slots below `top` that were filled, all others are empty; thieves leave holes.
+ * Always: only the owner fills a slot, and only an empty one; anybody empties a slot by CAS, and
+ * the owner, while it sheds, by plain stores unless there is a thief. `depth` counts slots below
+ * `top` that were filled, all others are empty; thieves leave holes.
  *
- * Ordering pair LIFO-FILL: the owner's release store to a slot  ->  a thief's acquire load: the
- * coroutine is complete.
+ * Ordering pairs.
+ *  LIFO-FILL  the owner's release store to a slot  ->  a thief's acquire load: the coroutine is
+ *             complete.
+ *  LIFO-SHED  (law 3) the owner sets `shedding`, fence, reads `thieves`; a thief counts itself
+ *             there, fence, reads `shedding`: the owner takes by CAS, or the thief takes nothing.
+ *             And the release that clears `shedding` -> a thief's acquire of it: the slots are
+ *             empty.
  *
- * Keys:  (o) written by the owner, read by anybody   (c) changed by CAS, anybody
+ * Keys:  (o) written by the owner, read by anybody   (c) changed by CAS, anybody, and as said above
  */
 #ifndef LEA_SCHED_LIFO_H
 #define LEA_SCHED_LIFO_H
@@ -31,6 +37,8 @@ _Static_assert((LEA_LIFO_CAP & (LEA_LIFO_CAP - 1)) == 0, "indices run on over 2^
 struct lea_lifo {
     lea_u32 top;                 /* (o) next slot to fill, free running */
     lea_u32 depth;               /* (o) */
+    lea_u32 shedding;            /* (o) 1: thieves keep off */
+    lea_u32 thieves;             /* (c) that are about to empty a slot */
     lea_word slot[LEA_LIFO_CAP]; /* (c) struct lea_co *, or 0 */
 };
 
@@ -106,6 +114,9 @@ uint32_t lea_lifo_shed(struct lea_lifo *l, bool alone, struct lea_co **out);
  * once.
  */
 lea_word *lea_lifo_oldest(struct lea_lifo *l, uintptr_t *held);
+
+/* Anybody but the owner: take what a slot held a while ago. False: somebody was faster. */
+bool lea_lifo_steal(struct lea_lifo *l, lea_word *slot, uintptr_t held);
 
 /* Anybody: are there two or more? The first one's wake-up may be owed, the others' is not. */
 bool lea_lifo_several(struct lea_lifo *l);

@@ -1,5 +1,6 @@
 /*
- * Pairs of the run queues: RUNQ-FILL, RUNQ-REUSE, LIFO-FILL. One owner, three thieves.
+ * Pairs of the run queues: RUNQ-FILL, RUNQ-REUSE, LIFO-FILL, LIFO-SHED. One
+ * owner, three thieves.
  */
 #include "support/test.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ITEMS 64u
+#define ITEMS 160u /* more than the stack of new ones takes */
 #define TURNS 3000000
 #define SPAN (300 * LEAT_MSEC)
 
@@ -236,7 +237,7 @@ static void *lifo_thief(void *arg)
         uintptr_t w = 0;
         lea_word *slot = lea_lifo_oldest(&q->lifo, &w);
 
-        if (slot && w && lea_lifo_empty_slot(slot, w, false))
+        if (slot && w && lea_lifo_steal(&q->lifo, slot, w))
             item_took((struct lea_co *)w, false);
         race_jitter();
     }
@@ -247,6 +248,36 @@ static void *lifo_thief(void *arg)
 Test(race_queues, lifo_fill, .timeout = 60)
 {
     static void *(*const fn[])(void *) = {lifo_owner, lifo_thief, lifo_thief, lifo_thief};
+
+    fixture();
+    cr_assert(eq(uint, race_run(4, fn, NULL), 0));
+    cr_expect(gt(u64, q->put, 0));
+    free(q);
+}
+
+/* --- LIFO-SHED --- */
+
+static void *shed_owner(void *arg)
+{
+    struct each_rounds rounds = each_rounds(TURNS / 64, SPAN);
+
+    (void)arg;
+    while (each_next(&rounds)) {
+        struct item *it;
+
+        while (!lea_lifo_full(&q->lifo) && (it = item_next()))
+            lea_lifo_push(&q->lifo, &it->co);
+        if (lea_lifo_full(&q->lifo))
+            lifo_sheds();
+    }
+    end_of_owner();
+    return NULL;
+}
+
+/* Goal: what a full stack sheds comes out once, beside thieves that want the same. */
+Test(race_queues, lifo_shed, .timeout = 60)
+{
+    static void *(*const fn[])(void *) = {shed_owner, lifo_thief, lifo_thief, lifo_thief};
 
     fixture();
     cr_assert(eq(uint, race_run(4, fn, NULL), 0));

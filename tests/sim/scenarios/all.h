@@ -15,6 +15,7 @@
       "an owner and thieves at one ring: each item comes out once, published, in order")           \
     X(ring_wrap, 0, "a full ring whose counters wrap, overflow and theft at once")                 \
     X(lifo, 0, "the stack of new ones: owner and thieves")                                         \
+    X(lifo_shed, 0, "the same, full: its owner takes the older half")                              \
     X(next_slot, 0, "the next slot: put, taken and stolen")                                        \
     X(inject, 0, "the inject queue: each item comes out once")                                     \
     X(lock, 1, "one holder at a time, nobody sleeps for ever")                                     \

@@ -198,7 +198,7 @@ static void *lifo_thief(void *arg)
         uintptr_t w = 0;
         lea_word *slot = lea_lifo_oldest(lifo, &w);
 
-        if (slot && w && lea_lifo_empty_slot(slot, w, false))
+        if (slot && w && lea_lifo_steal(lifo, slot, w))
             items_took((struct lea_co *)w);
     }
     return NULL;
@@ -225,6 +225,48 @@ void scenario_lifo(void)
     while ((co = lea_lifo_pop(lifo, false)))
         items_took(co);
     items_check_all();
+}
+
+/* --- the same, full: its owner sheds, beside thieves --- */
+
+static void *shed_thief(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        uintptr_t w = 0;
+        lea_word *slot = lea_lifo_oldest(lifo, &w);
+
+        if (slot && w && lea_lifo_steal(lifo, slot, w))
+            wrap_took((struct lea_co *)w);
+    }
+    return NULL;
+}
+
+void scenario_lifo_shed(void)
+{
+    struct lea_co *many = sim_arena_alloc(LEA_LIFO_CAP * sizeof(*many), 64), *out[LEA_LIFO_CAP / 2],
+                  *co;
+    struct sim_thread *t[2];
+    unsigned thieves = 1 + sim_shape(2), n;
+
+    wrap_seen = sim_arena_alloc(LEA_LIFO_CAP, 16);
+    wrap_out = 0;
+    lifo = sim_arena_alloc(sizeof(*lifo), 64);
+    for (n = 0; n < LEA_LIFO_CAP; n++) { /* by hand, to save steps */
+        many[n].id.value_ = n;
+        lifo->slot[n].value_ = (uintptr_t)&many[n];
+    }
+    lifo->top.value_ = lifo->depth.value_ = n;
+    for (unsigned i = 0; i < thieves; i++)
+        t[i] = kit_thread(shed_thief, NULL);
+    n = lea_lifo_shed(lifo, false, out);
+    for (unsigned i = 0; i < n; i++)
+        wrap_took(out[i]);
+    for (unsigned i = 0; i < thieves; i++)
+        kit_join(t[i]);
+    while ((co = lea_lifo_pop(lifo, false)))
+        wrap_took(co);
+    sim_check(wrap_out == LEA_LIFO_CAP, "%u of %u items came out", wrap_out, LEA_LIFO_CAP);
 }
 
 /* --- the next slot --- */
