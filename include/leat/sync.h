@@ -182,7 +182,7 @@ LEAT_API void leat_rwmutex_lock(leat_rwmutex *rw) LEAT_MAY_PARK;
 /**
  * leat_rwmutex_lock_until - as leat_rwmutex_lock(), with a deadline
  *
- * One that gives up lets those readers in that have waited behind it.
+ * One that gives up wakes the readers that have waited behind it, as the end of a write.
  * Context: anywhere. May park, and may come back on another thread.
  * Returns: 0 locked for writing; -ETIMEDOUT @until passed first; -ECANCELED the coroutine was
  * cancelled.
@@ -204,7 +204,8 @@ LEAT_API void leat_rwmutex_unlock(leat_rwmutex *rw);
 
 /**
  * leat_rwmutex_destroy - as leat_mutex_destroy(): one that is locked or waited for stops the
- * program. Anywhere; never parks.
+ * program, but for a reader that a write has just woken, and that has not come in. Anywhere; never
+ * parks.
  */
 LEAT_API void leat_rwmutex_destroy(leat_rwmutex *rw);
 

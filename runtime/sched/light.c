@@ -3,30 +3,10 @@
  */
 #include "sched/light.h"
 
-#include "base/log.h"
-#include "base/os.h"
+#include "sched/membarrier.h"
 #include "sched/waiter.h"
 
-/* No store stays in its buffer for so long, by far; no load comes so early. */
-#define SETTLED_NS 10000000
-
 struct lea_light lea_light;
-
-/* All threads have passed a full fence when it returns, or might as well have. */
-static void pass_barrier(void)
-{
-    int r = LEA_MUTATED(LIGHT_NO_MEMBARRIER) ? 0 : lea_os_membarrier(); /* LIGHT */
-    int64_t until;
-
-    if (LEA_LIKELY(r == 0))
-        return;
-    if (lea_u32_cas(&lea_light.refused, 0, 1))
-        lea_log_warn("the system refuses membarrier since the run began (errno %d): waiting for a "
-                     "mutex may take %d ms more, some times",
-                     -r, SETTLED_NS / 1000000);
-    for (until = lea_os_now_ns() + SETTLED_NS; lea_os_now_ns() < until;)
-        (void)lea_os_sleep_until(until); /* a signal may end it */
-}
 
 /* Nobody gives back an object of this place by a plain store any more who has begun before. */
 static void await_slots(const struct lea_light_place *place, uintptr_t waited, uint32_t nr)
@@ -56,7 +36,8 @@ static __attribute__((noinline)) void make_heavy(struct lea_light_place *place, 
     lea_fence_full(); /* who begins raises nr_slots, fence, and reads the state */
     nr = lea_u32_load_acq(&lea_light.nr_slots);
     if (nr) {
-        pass_barrier();
+        if (!LEA_MUTATED(LIGHT_NO_MEMBARRIER))
+            lea_membarrier(); /* LIGHT */
         lea_delay_point(LIGHT);
         await_slots(place, object, nr);
     }
@@ -98,7 +79,7 @@ static void close_place(struct lea_light_place *place, uintptr_t waits)
 
 void lea_light_look(struct lea_light_seen *seen)
 {
-    if (lea_u32_load_acq(&lea_light.refused))
+    if (lea_u32_load_acq(&lea_membarrier_refused))
         return;
     for (uint32_t i = 0; i < LEA_LIGHT_PLACES; i++) {
         struct lea_light_place *place = &lea_light.place[i];

@@ -71,7 +71,6 @@ extern struct lea_light {
     struct lea_light_slot slot[LEA_LIGHT_SLOTS];
     struct lea_light_place place[LEA_LIGHT_PLACES];
     lea_u32 nr_slots; /* those from here on are nobody's */
-    lea_u32 refused;  /* 1: there is no membarrier any more */
 } lea_light __attribute__((visibility("hidden")));
 
 static inline struct lea_light_place *lea_light_place_of(uintptr_t object)

@@ -105,6 +105,7 @@ static void in_child(void)
     lea_u32_store_rel(&root.forked, 1);
     lea_word_store_rel(&root.rt, 0);
     lea_self_set(NULL);
+    lea_self_slot_set(0);
     lea_self_blocking_set(NULL);
 }
 

@@ -47,7 +47,6 @@
 #define WAITERS ((uintptr_t)2)
 #define WOKEN ((uintptr_t)4)
 
-#define HAND_OVER_NS LEAT_MSEC
 #define FLAGS (LOCKED | WAITERS | WOKEN)
 
 struct mutex {

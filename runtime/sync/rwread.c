@@ -5,6 +5,7 @@
 
 #include "base/delay.h"
 #include "base/os.h"
+#include "sched/membarrier.h"
 #include "sched/wrong.h"
 #include "sync/spin.h"
 
@@ -179,7 +180,7 @@ __attribute__((noinline)) int leat_rwmutex_leave_(leat_rwmutex *rw)
  * LOCK is held. Has the slot of somebody who has just left become lower than the number of readers
  * allows? While readers come in the sum may be read too low, so they are shut out for that.
  */
-static void check_left_locked(struct lea_rw *x, uintptr_t w, const char *call)
+static void check_left_locked(struct lea_rw *x, const struct lea_worker *m, const char *call)
 {
     intptr_t n = lea_rw_sum(x);
 
@@ -187,8 +188,8 @@ static void check_left_locked(struct lea_rw *x, uintptr_t w, const char *call)
         return;
     lea_word_store_rel(&x->word, (uintptr_t)x | LEA_RW_WRITER | LEA_WORD_LOCK);
     lea_fence_full();
-    if ((w & (LEA_RW_BIAS | LEA_RW_WRITER)) && lea_os_membarrier() < 0)
-        lea_barrier(); /* then there never was a BIAS, and all readers pass fences */
+    if (!m || !m->rt->fenced) /* else all readers pass fences */
+        lea_membarrier();
     n = lea_rw_sum(x);
     LEA_RIGHT(n >= 0, call, "rwmutex %p is not locked for reading (%ld readers)", (void *)x,
               (long)n);
@@ -244,7 +245,7 @@ void lea_rw_let_in_locked(struct lea_rw *x, struct lea_wakes *wakes)
 
         if (!now_ns)
             now_ns = lea_os_now_ns();
-        in = now_ns - reader->since_ns >= LEA_HAND_OVER_NS;
+        in = now_ns - reader->since_ns >= LEA_HAND_OVER_NS && !LEA_MUTATED(RW_NOT_LET_IN);
         waiter->mark = in;
         if (in && !LEA_MUTATED(RW_LET_IN_LATE))
             slot_add(&x->slot[0], false, 1); /* before the claim, for it may run at once */
@@ -309,10 +310,12 @@ static bool spin_in(struct lea_rw *x)
     if (!lea_spin_may(lea_self()))
         return false;
     for (int i = 0; i < LEA_SPIN_ROUNDS; i++) {
-        /* relaxed: a hint */
-        if (lea_rw_open(x, lea_word_load_rlx(&x->word)) &&
-            leat_rwmutex_read_((leat_rwmutex *)(void *)x))
+        uintptr_t w = lea_word_load_rlx(&x->word); /* relaxed: a hint */
+
+        if (lea_rw_open(x, w) && leat_rwmutex_read_((leat_rwmutex *)(void *)x))
             return true;
+        if ((w & ~LEA_RW_FLAGS) != (uintptr_t)x) /* its first use */
+            return false;
         lea_pause();
     }
     return false;
@@ -386,7 +389,7 @@ void leat_rwmutex_runlock_slow_(leat_rwmutex *rw, int left)
         slot_add(slot, own, (uintptr_t)-1);
         lea_fence_full(); /* RW-LEAVE */
     }
-    check_left_locked(x, w, call);
+    check_left_locked(x, m, call);
     if (w & LEA_RW_WRITER)
         lea_rw_look_locked(x, &wakes);
     lea_word_unlock(&x->word, w);

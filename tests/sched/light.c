@@ -8,6 +8,7 @@
 
 #include "base/os.h"
 #include "sched/light.h"
+#include "sched/membarrier.h"
 #include "sched/sched.h"
 
 #include <errno.h>
@@ -250,7 +251,7 @@ static int refused_main(void *arg)
     if (!kit_refuse(all, 1)) /* of this thread, and those that it begins */
         return 0;
     lea_light_wait_begin(&w->mutex);
-    MUST(w, state(w) == LEA_LIGHT_HEAVY && lea_u32_load_acq(&lea_light.refused));
+    MUST(w, state(w) == LEA_LIGHT_HEAVY && lea_u32_load_acq(&lea_membarrier_refused));
     lea_light_wait_end(&w->mutex);
     fight(w);
     return 0;

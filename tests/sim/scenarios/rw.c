@@ -6,6 +6,7 @@
 #include "kit.h"
 
 #include "all.h"
+#include "sync/rwmutex.h"
 
 #define HERE __builtin_return_address(0)
 
@@ -23,7 +24,7 @@ static struct {
     unsigned rounds, ended, readers, writers, written, gave_up, arrived;
     unsigned moves; /* how a reader stays inside: 0 not, 1 it yields, 2 it sleeps */
     int64_t patience_ns;
-    bool wrote;
+    bool wrote, queued;
     leat_handle *handle[PARTIES];
 } s;
 
@@ -240,13 +241,21 @@ void scenario_rw_bias(void)
 }
 
 /*
- * --- readers that are soon gone: a writer looks for them, more than once, and then parks for one ---
+ * --- readers that leave without a fence, as if many writers had found them gone by a look, and
+ * writers that park for them ---
  */
 
 static void quick_user(unsigned i)
 {
-    for (unsigned k = 0; k < s.rounds + (i == 0); k++)
-        once(i == 0, PATIENT);
+    for (unsigned k = 0; k < s.rounds; k++) {
+        if (i == 0) {
+            leat_rwmutex_lock(&s.x->rw);
+            lea_word_store_rlx(&lea_rw_inner(&s.x->rw)->quick, LEA_RW_QUICK_WRITES);
+            writing();
+        } else {
+            once(false, PATIENT);
+        }
+    }
     s.ended++;
 }
 
@@ -394,7 +403,9 @@ static void turns_user(unsigned i)
         s.arrived = 2;
         leat_rwmutex_lock(&s.x->rw);
         s.wrote = true;
-        (void)leat_sleep(20 * LEAT_USEC); /* the two others have queued by now */
+        (void)leat_sleep(20 * LEAT_USEC); /* the two others have queued by now, most likely */
+        s.queued = s.x->rw.word_[1] != 0;
+        (void)leat_sleep(5 * LEAT_USEC); /* more than LEA_HAND_OVER_NS here */
         writing();
         break;
     case 2:
@@ -404,6 +415,7 @@ static void turns_user(unsigned i)
         s.arrived = 3;
         leat_rwmutex_rlock(&s.x->rw);
         sim_check(s.wrote, "a reader passed by a writer that waits");
+        s.arrived = 5;
         reading();
         break;
     default:
@@ -412,6 +424,8 @@ static void turns_user(unsigned i)
         s.arrived = 4;
         leat_rwmutex_lock(&s.x->rw);
         sim_check(s.wrote, "the second writer came first");
+        sim_check(s.arrived == 5 || !s.queued,
+                  "a writer overtook a reader that had waited for long");
         writing();
         break;
     }
