@@ -84,12 +84,18 @@ static __attribute__((noinline)) int spawner_refill(struct lea_runtime *rt, stru
     for (unsigned i = 0; i < n; i++) {
         struct lea_co *g = fresh[i];
 
+        /*
+         * Both lines are written to before the second is read: a fresh page that is only read
+         * becomes the zero page, and the write behind that a fault which interrupts all workers.
+         */
+        g->link = s->free;
+        g->args = NULL;
+        lea_barrier();
         /* relaxed: fresh memory is all zero, and nobody else knows it */
         if (!lea_word_load_rlx(&g->timer_ns)) {
             lea_word_store_rlx(&g->timer_ns, LEA_TIMER_NONE);
             lea_word_store_rlx(&g->scope_ns, LEA_TIMER_NONE);
         }
-        g->link = s->free;
         s->free = g;
     }
     s->nr_free += n;
