@@ -19,7 +19,7 @@
  *             And the release that clears `shedding` -> a thief's acquire of it: the slots are
  *             empty.
  *
- * Keys:  (o) written by the owner, read by anybody   (c) changed by CAS, anybody, and as said above
+ * Keys:  (o) written by the owner, read by anybody   (c) changed by CAS, anybody, but as said above
  */
 #ifndef LEA_SCHED_LIFO_H
 #define LEA_SCHED_LIFO_H
@@ -38,7 +38,7 @@ struct lea_lifo {
     lea_u32 top;                 /* (o) next slot to fill, free running */
     lea_u32 depth;               /* (o) */
     lea_u32 shedding;            /* (o) 1: thieves keep off */
-    lea_u32 thieves;             /* (c) that are about to empty a slot */
+    lea_u32 thieves;             /* that are about to empty a slot; they add themselves */
     lea_word slot[LEA_LIFO_CAP]; /* (c) struct lea_co *, or 0 */
 };
 
@@ -115,7 +115,10 @@ uint32_t lea_lifo_shed(struct lea_lifo *l, bool alone, struct lea_co **out);
  */
 lea_word *lea_lifo_oldest(struct lea_lifo *l, uintptr_t *held);
 
-/* Anybody but the owner: take what a slot held a while ago. False: somebody was faster. */
+/*
+ * Anybody but the owner: take what a slot held a while ago. False: somebody was faster, or the
+ * owner sheds.
+ */
 bool lea_lifo_steal(struct lea_lifo *l, lea_word *slot, uintptr_t held);
 
 /* Anybody: are there two or more? The first one's wake-up may be owed, the others' is not. */

@@ -79,7 +79,7 @@ static void close_place(struct lea_light_place *place, uintptr_t waits)
 
 void lea_light_look(struct lea_light_seen *seen)
 {
-    if (lea_u32_load_acq(&lea_membarrier_refused))
+    if (lea_u32_load_acq(&lea_membarrier_known.refused))
         return;
     for (uint32_t i = 0; i < LEA_LIGHT_PLACES; i++) {
         struct lea_light_place *place = &lea_light.place[i];

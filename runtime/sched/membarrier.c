@@ -9,15 +9,15 @@
 /* No store stays in its buffer for so long, by far; no load comes so early. */
 #define SETTLED_NS 10000000
 
-lea_u32 lea_membarrier_refused;
+struct lea_membarrier_known lea_membarrier_known;
 
 static __attribute__((noinline, cold)) void settle(int error)
 {
     int64_t until;
 
-    if (lea_u32_cas(&lea_membarrier_refused, 0, 1))
-        lea_log_warn("the system refuses membarrier since the run began (errno %d): waiting for a "
-                     "mutex or a rwmutex may take %d ms more, some times",
+    if (lea_u32_cas(&lea_membarrier_known.refused, 0, 1))
+        lea_log_warn("the system refuses membarrier, which it had before (errno %d): some calls of "
+                     "mutexes, rwmutexes and channels take %d ms more",
                      error, SETTLED_NS / 1000000);
     for (until = lea_os_now_ns() + SETTLED_NS; lea_os_now_ns() < until;)
         (void)lea_os_sleep_until(until); /* a signal may end it */
@@ -27,6 +27,9 @@ void lea_membarrier(void)
 {
     int r = lea_os_membarrier();
 
-    if (LEA_UNLIKELY(r < 0))
+    if (LEA_LIKELY(r == 0))
+        return;
+    lea_fence_full();
+    if (lea_u32_load_acq(&lea_membarrier_known.found))
         settle(-r);
 }

@@ -27,6 +27,7 @@
 #include "sched/idle.h"
 #include "sched/light.h"
 #include "sched/loop.h"
+#include "sched/membarrier.h"
 #include "sched/monitor.h"
 #include "sched/overflow.h"
 #include "sched/solo.h"
@@ -193,6 +194,8 @@ static int threads_start(struct lea_runtime *rt, struct lea_worker **own)
     rt->fenced = lea_os_membarrier_register() < 0 || lea_os_membarrier() < 0;
     if (rt->fenced)
         lea_log_info("the system has no membarrier: every call passes a fence");
+    else
+        lea_u32_store_rel(&lea_membarrier_known.found, 1);
     while (n < rt->config.nr_procs && lea_worker_start(rt, rt->proc[n]))
         n++;
     if (n == 0) {

@@ -1,7 +1,7 @@
 /*
  * sched/runtime.h - the state of a run: processors, workers, and what they share. Everything hangs
  * from struct lea_runtime; other writable state of the library is the root in run.c that finds it,
- * and what threads without a run look at (solo.h, light.h).
+ * and what threads without a run look at (solo.h, light.h, membarrier.h).
  *
  * Who may touch what: a processor belongs to the worker whose id its owner word names. Fields
  * without another key are that worker's. An idle processor stays with its sleeping worker; whoever

@@ -14,8 +14,8 @@
 
 #include <errno.h>
 
-/* How long it takes at most to find out that a lock is a copy. */
-#define COPY_SURE_NS LEAT_SEC
+/* So many looks, a second or so, and it is a copy. */
+#define COPY_SURE_ROUNDS 10000u
 
 intptr_t lea_rw_sum(const struct lea_rw *x)
 {
@@ -42,12 +42,10 @@ static __attribute__((noinline)) void check_new_locked(const struct lea_rw *x, u
                                                        const char *call)
 {
     unsigned round = 0;
-    int64_t until;
 
     if (!(w & ~LEA_RW_FLAGS))
         return;
-    for (until = lea_os_now_ns() + COPY_SURE_NS;
-         !(w & LEA_RW_WRITER) && lea_rw_sum(x) != 0 && lea_os_now_ns() < until;)
+    while (!(w & LEA_RW_WRITER) && lea_rw_sum(x) != 0 && round < COPY_SURE_ROUNDS)
         lea_relax(&round);
     LEA_RIGHT(!(w & LEA_RW_WRITER) && lea_rw_sum(x) == 0, call,
               "rwmutex %p is a copy of %p, made while that was locked", (const void *)x,
@@ -123,7 +121,7 @@ static void shut(struct lea_rw *x, struct lea_worker *m)
         lea_relax(&round);
     }
     lea_delay_point(RW_READ);
-    if (lea_spin_may(m)) /* relaxed: a hint; with one processor there is nothing to pay */
+    if (lea_spin_may(m)) /* relaxed: a hint; with one processor a write mostly pays nothing */
         lea_word_store_rlx(&x->writes, lea_word_load_rlx(&x->writes) + 1);
     if ((w ^ next) & LEA_RW_BIAS)
         see_readers();
@@ -164,7 +162,8 @@ static bool spin_out(struct lea_rw *x, const struct lea_worker *m)
 
     for (int i = 0; lea_spin_may(m) && i < LEA_SPIN_ROUNDS; i++) {
         if (lea_rw_sum(x) == 0) {
-            if (m && m->rt->own_slots)                    /* where there is a membarrier */
+            /* where there is a membarrier; relaxed: a hint */
+            if (m && m->rt->own_slots && !lea_u32_load_rlx(&lea_membarrier_known.refused))
                 lea_word_store_rlx(&x->quick, quick + 1); /* relaxed: RW-QUICK */
             return true;
         }

@@ -48,14 +48,15 @@
  *
  * Ordering pairs.
  *  RW-READ   (law 3) a reader stores its slot, fence (none with BIAS), reads the word; a writer
- *            sets WRITER, fence (membarrier if that takes BIAS back), reads the slots.
+ *            sets WRITER, fence (membarrier if that takes BIAS back), reads the slots. Mostly BIAS
+ *            was taken back before, and a membarrier followed that.
  *  RW-LEAVE  the release of a slot by who leaves -> the writer's acquire of it: what was read, was
  *            read before it is written. Then the same
  *            fences: who leaves sees WRITER, or the writer sees it gone.
  *  RW-QUICK  who leaves stores its slot, loads `quick`, and if that is high reads the word without
- *            a fence; a writer, which has set WRITER, stores 0 there, membarrier, and then makes
- *            itself the drainer and reads the slots: it sees the slot, or who leaves sees WRITER.
- *            And who leaves later, beside a later writer that finds 0, has seen 0 as well.
+ *            a fence; a writer, which has set WRITER, stores 0 there, membarrier, and then reads
+ *            the slots once more before it waits: it sees the slot, or who leaves sees WRITER. And
+ *            who leaves later, beside a later writer that finds 0, has seen 0 as well.
  *  RW-WRITE  the release of the word at the end of a write -> the acquire by readers.
  */
 #ifndef LEA_SYNC_RWMUTEX_H
@@ -138,7 +139,7 @@ intptr_t lea_rw_sum(const struct lea_rw *x);
 
 /*
  * May readers come in, and is the lock what its word says? LOCK does not matter: WRITER is not set
- * under it.
+ * under it, but for a moment by who looks for unlocks too many, and then it is seen.
  */
 static inline bool lea_rw_open(const struct lea_rw *x, uintptr_t w)
 {

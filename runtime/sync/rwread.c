@@ -70,7 +70,8 @@ static inline void slot_read(struct lea_rw *x, struct lea_rw_slot *slot)
         n = 1;
     }
     lea_word_store_rlx(&slot->reads, n);
-    if (LEA_UNLIKELY(n % LEA_RW_BIAS_READS == 0))
+    if (LEA_UNLIKELY(n % LEA_RW_BIAS_READS == 0) &&
+        !lea_u32_load_rlx(&lea_membarrier_known.refused)) /* relaxed: a hint */
         (void)lea_word_cas(
             &x->word, (uintptr_t)x,
             (uintptr_t)x | LEA_RW_BIAS); /* for those who come later: nobody loses by a failure */
@@ -180,16 +181,15 @@ __attribute__((noinline)) int leat_rwmutex_leave_(leat_rwmutex *rw)
  * LOCK is held. Has the slot of somebody who has just left become lower than the number of readers
  * allows? While readers come in the sum may be read too low, so they are shut out for that.
  */
-static void check_left_locked(struct lea_rw *x, const struct lea_worker *m, const char *call)
+static void check_left_locked(struct lea_rw *x, const char *call)
 {
     intptr_t n = lea_rw_sum(x);
 
     if (LEA_LIKELY(n >= 0))
         return;
     lea_word_store_rel(&x->word, (uintptr_t)x | LEA_RW_WRITER | LEA_WORD_LOCK);
-    lea_fence_full();
-    if (!m || !m->rt->fenced) /* else all readers pass fences */
-        lea_membarrier();
+    lea_fence_full(); /* RW-READ */
+    lea_membarrier(); /* RW-READ */
     n = lea_rw_sum(x);
     LEA_RIGHT(n >= 0, call, "rwmutex %p is not locked for reading (%ld readers)", (void *)x,
               (long)n);
@@ -389,7 +389,7 @@ void leat_rwmutex_runlock_slow_(leat_rwmutex *rw, int left)
         slot_add(slot, own, (uintptr_t)-1);
         lea_fence_full(); /* RW-LEAVE */
     }
-    check_left_locked(x, m, call);
+    check_left_locked(x, call);
     if (w & LEA_RW_WRITER)
         lea_rw_look_locked(x, &wakes);
     lea_word_unlock(&x->word, w);

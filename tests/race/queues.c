@@ -1,6 +1,5 @@
 /*
- * Pairs of the run queues: RUNQ-FILL, RUNQ-REUSE, LIFO-FILL, LIFO-SHED. One
- * owner, three thieves.
+ * Pairs of the run queues: RUNQ-FILL, RUNQ-REUSE, LIFO-FILL, LIFO-SHED. One owner, three thieves.
  */
 #include "support/test.h"
 

@@ -245,14 +245,21 @@ static int refused_main(void *arg)
 {
     const struct kit_refusal all[] = {{SYS_membarrier, -1, 0, ENOSYS}};
     struct world *w = arg;
+    leat_rwmutex rw = {0};
 
     MUST(w, lea_rt()->light);
     look_twice();
+    for (int i = 0; i < 4000; i++) { /* readers pass no fence by now */
+        leat_rwmutex_rlock(&rw);
+        leat_rwmutex_runlock(&rw);
+    }
     if (!kit_refuse(all, 1)) /* of this thread, and those that it begins */
         return 0;
     lea_light_wait_begin(&w->mutex);
-    MUST(w, state(w) == LEA_LIGHT_HEAVY && lea_u32_load_acq(&lea_membarrier_refused));
+    MUST(w, state(w) == LEA_LIGHT_HEAVY && lea_u32_load_acq(&lea_membarrier_known.refused));
     lea_light_wait_end(&w->mutex);
+    leat_rwmutex_lock(&rw);
+    leat_rwmutex_unlock(&rw);
     fight(w);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "ctx/ctx.h"
 #include "sched/light.h"
+#include "sched/membarrier.h"
 #include "sched/solo.h"
 
 #include <errno.h>
@@ -562,8 +563,9 @@ static void machine_reset(const struct sim_config *config)
     for (unsigned i = 0; i < sizeof(sim.change_at) / sizeof(sim.change_at[0]); i++)
         sim.change_at[i] = 1 + below(&sim.random, 64u << below(&sim.random, 9));
     memset(__start_sim_tls, 0, (size_t)(__stop_sim_tls - __start_sim_tls));
-    memset(&lea_solo, 0, sizeof(lea_solo)); /* both as in a new process */
+    memset(&lea_solo, 0, sizeof(lea_solo)); /* all as in a new process */
     memset(&lea_light, 0, sizeof(lea_light));
+    memset(&lea_membarrier_known, 0, sizeof(lea_membarrier_known));
     memset(replay_at, 0, sizeof(replay_at));
     sim_log.n = 0;
     path_depth = 0;

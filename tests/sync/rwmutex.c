@@ -147,7 +147,7 @@ static int cancel_main(void *arg)
 }
 
 /*
- * Goal: a cancelled writer lets those in that wait behind it; a cancelled reader is in no list any
+ * Goal: a cancelled writer wakes those that wait behind it; a cancelled reader is in no list any
  * more.
  */
 Test(rwmutex, cancelled, .timeout = 20)

@@ -215,7 +215,7 @@
     X(rw_stray, 0, "the same with one processor, which is taken from readers in user code")        \
     X(rw_drain, 0, "a writer gives up as the last reader leaves: nobody stays shut out")           \
     X(rw_turns, 0,                                                                                 \
-      "who waits to write is not overtaken, and its end lets those in that wait to read")
+      "who waits to write is not overtaken, and its end lets those in that have waited to read")
 
 #define SIM_SCENARIOS(X)                                                                           \
     SIM_SCENARIOS_MEET(X)                                                                          \

@@ -250,7 +250,8 @@ static void quick_user(unsigned i)
     for (unsigned k = 0; k < s.rounds; k++) {
         if (i == 0) {
             leat_rwmutex_lock(&s.x->rw);
-            lea_word_store_rlx(&lea_rw_inner(&s.x->rw)->quick, LEA_RW_QUICK_WRITES);
+            if (lea_rt()->own_slots) /* there is a membarrier */
+                lea_word_store_rlx(&lea_rw_inner(&s.x->rw)->quick, LEA_RW_QUICK_WRITES);
             writing();
         } else {
             once(false, PATIENT);
