@@ -2,29 +2,52 @@
  * The seam to libc's threads: a server's libraries expect thread-local storage and stack bounds
  * that libc knows of. What is known of a thread or a fork anywhere in the process is libc's, too.
  */
+#define _GNU_SOURCE
 #include "base/os.h"
+
+#include "base/cpus.h"
 
 #include "base/os_tsan.h"
 
 #include <errno.h>
 #include <limits.h>
 
-int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes)
+/* 0; an errno. @cpus: NULL anywhere */
+static int start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes,
+                 const struct lea_cpuset *cpus)
 {
     pthread_attr_t attr;
     int err = pthread_attr_init(&attr);
 
     if (err)
-        return -err;
+        return err;
     if (stack_bytes < (size_t)PTHREAD_STACK_MIN)
         stack_bytes = (size_t)PTHREAD_STACK_MIN;
     pthread_attr_setstacksize(&attr, stack_bytes);
+    if (cpus)
+        err = pthread_attr_setaffinity_np(&attr, sizeof(*cpus), (const cpu_set_t *)cpus);
+    if (!err)
 #ifdef LEA_OS_TSAN
-    err = lea_tsan_thread_create(out, &attr, fn, arg);
+        err = lea_tsan_thread_create(out, &attr, fn, arg);
 #else
-    err = pthread_create(out, &attr, fn, arg);
+        err = pthread_create(out, &attr, fn, arg);
 #endif
     pthread_attr_destroy(&attr);
+    return err;
+}
+
+int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes, int cpu)
+{
+    struct lea_cpuset one = {{0}};
+    int err;
+
+    if (cpu >= 0) {
+        lea_cpuset_add(&one, (unsigned)cpu);
+        if (!start(out, fn, arg, stack_bytes, &one))
+            return 0;
+        /* it may not run there, or not by our choice: anywhere then */
+    }
+    err = start(out, fn, arg, stack_bytes, NULL);
     return -err;
 }
 

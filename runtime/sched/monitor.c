@@ -478,7 +478,7 @@ int lea_monitor_start(struct lea_runtime *rt)
     rt->monitor_stand = lea_heap_zalloc(rt->nr_procs * sizeof(struct lea_stand));
     if (!rt->monitor_seen || !rt->monitor_stand)
         return -ENOMEM;
-    r = lea_os_thread_start(&rt->monitor.thread, monitor_thread, rt, MONITOR_STACK_BYTES);
+    r = lea_os_thread_start(&rt->monitor.thread, monitor_thread, rt, MONITOR_STACK_BYTES, -1);
     rt->monitor.started = r == 0;
     return r;
 }

@@ -236,7 +236,7 @@ static int grow_locked(struct lea_runtime *rt)
            rt->config.max_threads; /* 1: the monitor */
     lea_lock_drop(&rt->lock);
     if (!full)
-        r = lea_os_thread_start(&t->thread, pool_thread, t, STACK_BYTES);
+        r = lea_os_thread_start(&t->thread, pool_thread, t, STACK_BYTES, -1);
     if (r < 0) {
         if (!pool->warned)
             lea_log_warn("no further thread for leat_blocking, files and names can be had (%s, %u "

@@ -421,14 +421,14 @@ void lea_worker_reap(struct lea_runtime *rt)
 
 static struct lea_worker *worker_start(struct lea_runtime *rt, struct lea_proc *p)
 {
+    int r, cpu = rt->config.pinned && p ? rt->config.pin_cpu[p->index] : -1;
     struct lea_worker *m;
-    int r;
 
     lea_lock_take(&rt->lock);
     m = lea_worker_new_locked(rt, p);
     if (m && !p)
         m->place = LEA_PLACE_HELD;
-    r = m ? lea_os_thread_start(&m->thread, worker_thread, m, WORKER_STACK_BYTES) : -EAGAIN;
+    r = m ? lea_os_thread_start(&m->thread, worker_thread, m, WORKER_STACK_BYTES, cpu) : -EAGAIN;
     if (r < 0 && m) { /* the word may name it: it stays */
         m->proc = NULL;
         push(&rt->unused, m, LEA_PLACE_UNUSED);

@@ -4,6 +4,7 @@
 #include "support/test.h"
 
 #include "base/cpus.h"
+#include "base/os.h"
 
 #include "tree.h"
 
@@ -218,4 +219,36 @@ Test(cpus, affinity_to_nothing_is_refused)
     struct lea_cpuset none = {{0}};
 
     cr_expect(eq(int, lea_cpuset_set_affinity(0, &none), -EINVAL));
+}
+
+/* Of the calling thread, as it begins. */
+static void *begins(void *arg)
+{
+    struct lea_cpuset *may = arg;
+
+    (void)lea_cpuset_get_affinity(may);
+    return NULL;
+}
+
+/*
+ * Goal: a thread that is to run on one CPU is there from its beginning; where it may not, it runs
+ * all the same.
+ */
+Test(cpus, a_thread_begins_where_it_is_told)
+{
+    struct lea_cpuset before, may = {{0}};
+    pthread_t thread;
+
+    cr_assert(eq(int, lea_cpuset_get_affinity(&before), 0));
+    for (int cpu = -1; (cpu = lea_cpuset_next(&before, (unsigned)(cpu + 1))) >= 0;) {
+        struct lea_cpuset one = {{0}};
+
+        lea_cpuset_add(&one, (unsigned)cpu);
+        cr_assert(eq(int, lea_os_thread_start(&thread, begins, &may, 1 << 17, cpu), 0));
+        lea_os_thread_join(thread);
+        cr_expect(eq(int, memcmp(&may, &one, sizeof(one)), 0), "CPU %d", cpu);
+    }
+    cr_assert(eq(int, lea_os_thread_start(&thread, begins, &may, 1 << 17, LEA_CPUSET_MAX - 1), 0));
+    lea_os_thread_join(thread);
+    cr_expect(eq(int, memcmp(&may, &before, sizeof(may)), 0));
 }

@@ -205,11 +205,12 @@ int lea_os_futex_wake(lea_u32 *word, int n)
     return (int)sim_wake((uintptr_t)word, (unsigned)n, 0);
 }
 
-int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes)
+int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes, int cpu)
 {
     struct sim_thread *t;
 
     (void)stack_bytes;
+    (void)cpu;
     enter("thread_start");
     if (sim.refuse_thread && --sim.refuse_thread == 0)
         return -EAGAIN;
