@@ -25,6 +25,8 @@
 /* so seldom does a processor look at the poller while its ring is more than half full */
 #define POLL_BUSY_NS 1000000
 #define SLOT_THEFT_NS 3000
+#define OLDEST_AGE_NS 30000 /* a new one that has stood for so long is worth a move */
+#define RING_FEW 4u         /* in a ring, and a stolen tree is more */
 #define SPIN_MIN_NS 1000
 #define WAKE_WORTH_NS 50000 /* what a wake-up costs both sides */
 
@@ -280,7 +282,7 @@ static void pay_aged(struct lea_proc *p, int64_t now, bool aged)
         p->over_ns = now;
     if (lea_proc_small(p))
         owed = aged || (p->over_ns && now - p->over_ns >= LEA_AGE_NS) ||
-               (p->ring_mask & ~(1u << LEA_CLASS_NORMAL));
+               (p->ring_mask & ~(1u << LEA_CLASS_NORMAL)) || lea_fresh_aged(p, now, LEA_AGE_NS);
     else
         owed = lea_proc_backlog(p) && !lea_proc_brief(p);
     if (owed)
@@ -407,16 +409,20 @@ static uint32_t steal_slot(struct lea_proc *p, struct lea_proc *victim, struct l
     return 1;
 }
 
-/* The oldest of the new ones, else the next slot's. */
-static uint32_t steal_slots(struct lea_proc *p, struct lea_proc *victim)
+/* The oldest of the new ones. */
+static uint32_t steal_oldest(struct lea_proc *p, struct lea_proc *victim)
 {
     uintptr_t w = 0;
     lea_word *slot = lea_lifo_oldest(&victim->lifo, &w);
-    uint32_t n = steal_slot(p, victim, &victim->lifo, slot, w);
 
+    return steal_slot(p, victim, &victim->lifo, slot, w);
+}
+
+static uint32_t steal_next(struct lea_proc *p, struct lea_proc *victim)
+{
     if (LEA_MUTATED(NEXT_NOT_STOLEN))
-        return n;
-    return n ? n : steal_slot(p, victim, NULL, &victim->next, lea_word_load_acq(&victim->next));
+        return 0;
+    return steal_slot(p, victim, NULL, &victim->next, lea_word_load_acq(&victim->next));
 }
 
 /*
@@ -437,8 +443,21 @@ static bool victim_aged(struct lea_proc *p, struct lea_proc *victim)
     return lea_ring_aged(&victim->ring[LEA_CLASS_NORMAL], &p->victim_age, lea_os_now_ns());
 }
 
+/*
+ * Small turns that fork and join: the oldest of the new ones is the root of most of what is to
+ * come, and in the rings are parents with little left to do. Where there is more in them, or a
+ * backlog, many go at once.
+ */
+static bool oldest_first(struct lea_proc *victim, bool eager, int64_t now)
+{
+    return lea_proc_small(victim) && !lea_inject_len(&victim->lifo_over) &&
+           !lea_inject_len(&victim->over) &&
+           lea_runq_len(&victim->ring[LEA_CLASS_NORMAL]) < RING_FEW &&
+           (eager || lea_fresh_aged(victim, now, OLDEST_AGE_NS));
+}
+
 /* One look at every other processor, from a random one on. */
-static uint32_t steal_pass(struct lea_proc *p, bool eager, bool last)
+static uint32_t steal_pass(struct lea_proc *p, bool eager, bool last, int64_t now)
 {
     struct lea_runtime *rt = p->rt;
     uint32_t start = lea_rand_below(&p->rand, rt->nr_procs);
@@ -449,11 +468,15 @@ static uint32_t steal_pass(struct lea_proc *p, bool eager, bool last)
 
         if (victim == p)
             continue;
-        n = eager || victim_aged(p, victim) ? steal_rings(p, victim) : 0;
+        n = oldest_first(victim, eager, now) ? steal_oldest(p, victim) : 0;
+        if (!n && (eager || victim_aged(p, victim)))
+            n = steal_rings(p, victim);
         if (!n && last) /* its owner looks that often: only what is later than that is nobody's */
             n = run_timers(p, &victim->timers, lea_os_now_ns() - LEA_TURNS_NS);
+        if (!n && last && !lea_proc_small(victim))
+            n = steal_oldest(p, victim);
         if (!n && last && (eager || !lea_proc_small(victim)))
-            n = steal_slots(p, victim);
+            n = steal_next(p, victim);
         if (n)
             return n;
     }
@@ -472,7 +495,7 @@ static bool search(struct lea_worker *m)
         return false;
     begin = now = lea_os_now_ns();
     do {
-        found = steal_pass(p, eager, now - begin >= p->spin_ns / 2);
+        found = steal_pass(p, eager, now - begin >= p->spin_ns / 2, now);
         /* relaxed: looked at again before sleep */
         if (found || lea_u32_load_rlx(&m->rt->phase) == LEA_PHASE_STOP)
             break;
@@ -480,7 +503,7 @@ static bool search(struct lea_worker *m)
         now = lea_os_now_ns();
     } while (now - begin < p->spin_ns);
     if (!found)
-        found = steal_pass(p, eager, true);
+        found = steal_pass(p, eager, true, now);
     lea_count(p, LEA_COUNT_SPUN_NS, (uint64_t)(now - begin));
     if (found)
         p->spin_ns = p->spin_ns * 2 > max ? max : p->spin_ns * 2;

@@ -104,26 +104,47 @@ static bool list_look(struct lea_proc *p, int64_t now)
     return true;
 }
 
-/* The oldest on the stack, if it has stood there for long. */
+/*
+ * The oldest on the stack, and its slot; NULL: none. Known again by its number, for one that is
+ * spawned is often where another has just ended.
+ */
+static lea_word *oldest(struct lea_proc *p, uintptr_t *w, uint64_t *id)
+{
+    lea_word *slot = lea_lifo_oldest(&p->lifo, w);
+
+    *id = slot ? lea_co_id((struct lea_co *)*w) : 0;
+    return slot;
+}
+
+/* Owner only: the oldest on the stack, if it has stood there for long. */
 static bool stack_look(struct lea_proc *p, int64_t now)
 {
     uintptr_t w;
-    lea_word *slot = lea_lifo_oldest(&p->lifo, &w);
+    uint64_t id;
+    lea_word *slot = oldest(p, &w, &id);
 
-    if (!slot) {
-        p->lifo_oldest = 0;
+    if (id != lea_word_load_rlx(&p->lifo_oldest)) { /* relaxed: ours */
+        lea_word_store_rlx(&p->lifo_oldest_ns, (uintptr_t)now);
+        lea_word_store_rel(&p->lifo_oldest, id); /* a hint to thieves, whose time is not older */
         return false;
     }
-    if (w != p->lifo_oldest) {
-        p->lifo_oldest = w;
-        p->lifo_oldest_ns = now;
-        return false;
-    }
-    if (now - p->lifo_oldest_ns < LEA_FRESH_AGE_NS || !lea_lifo_empty_slot(slot, w, p->alone))
+    /* relaxed: ours */
+    if (!slot || now - (int64_t)lea_word_load_rlx(&p->lifo_oldest_ns) < LEA_FRESH_AGE_NS ||
+        !lea_lifo_empty_slot(slot, w, p->alone))
         return false;
     lea_ring_push(p, (struct lea_co *)w);
-    p->lifo_oldest = 0;
+    lea_word_store_rlx(&p->lifo_oldest, 0); /* relaxed: a hint */
     return true;
+}
+
+bool lea_fresh_aged(struct lea_proc *p, int64_t now, int64_t age_ns)
+{
+    uintptr_t seen = lea_word_load_acq(&p->lifo_oldest), w;
+    uint64_t id;
+
+    /* relaxed: a hint */
+    return seen && now - (int64_t)lea_word_load_rlx(&p->lifo_oldest_ns) >= age_ns &&
+           oldest(p, &w, &id) && id == seen;
 }
 
 bool lea_fresh_look(struct lea_proc *p, int64_t now)

@@ -49,4 +49,7 @@ uint32_t lea_fresh_steal(struct lea_proc *p, struct lea_proc *victim);
 /* Owner only, at a look around. True: somebody has gone to the ring. */
 bool lea_fresh_look(struct lea_proc *p, int64_t now);
 
+/* Anybody: has the oldest on the stack stood there for so long, as far as its owner has seen? */
+bool lea_fresh_aged(struct lea_proc *p, int64_t now, int64_t age_ns);
+
 #endif

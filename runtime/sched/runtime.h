@@ -153,11 +153,12 @@ struct lea_proc {
     struct lea_age age;
     int64_t share_from_ns, share_pause_ns; /* of turns, with the rings: turns.h */
     int64_t woke_ns;                       /* when its worker last came out of sleep */
-    int64_t over_ns;        /* since when `over` or `lifo_over` has not been empty; 0: both are */
-    uintptr_t lifo_oldest;  /* at the bottom of `lifo` at the last look */
-    int64_t lifo_oldest_ns; /* since when */
-    int64_t sunk_ns;        /* since when `lifo_over` has not been empty; 0: it is */
-    int64_t sunk_turn_ns;   /* when somebody last had its turn out of it */
+    int64_t over_ns; /* since when `over` or `lifo_over` has not been empty; 0: both are */
+    /* (s) number of who was at the bottom of `lifo` at the last look around; 0 none */
+    lea_word lifo_oldest;
+    lea_word lifo_oldest_ns; /* (s) since when */
+    int64_t sunk_ns;         /* since when `lifo_over` has not been empty; 0: it is */
+    int64_t sunk_turn_ns;    /* when somebody last had its turn out of it */
     /* of the backlog of `victim`, while work is too small to be moved at once */
     struct lea_age victim_age;
     uint32_t victim;
