@@ -5,6 +5,9 @@
  * in use before its memory goes. Do not move or copy one in use: a copy of a lock that is held is
  * noticed by the next call on it.
  *
+ * "Anywhere" is not in a signal handler: it may have interrupted the same call on the same object,
+ * also one that never parks.
+ *
  * They belong to no run, and do not learn of its end. A coroutine that is left over when a run ends
  * (leat/run.h) never goes on: a mutex that it holds stays locked, and what it was to take from a
  * waitgroup stays there, for plain threads too, and in the next run. Wait with a deadline where

@@ -3,7 +3,8 @@
  * all the time.
  *
  * The newest stand on the processor's stack (lifo.h) and run first, so that fork-join goes depth
- * first: a branch is done before the next one begins, on warm caches, with few stacks alive. The
+ * first: a branch is done before the next one begins, on warm caches, with few stacks alive. (While
+ * somebody in the rings has waited for long, those have every second turn: turns.h.) The
  * older half of a full stack sinks into a list behind it, `lifo_over`, open to thieves: first in,
  * first out, but for who sinks a second time.
  *
