@@ -49,8 +49,9 @@ int lea_os_protect(void *addr, size_t bytes, int prot);
 int lea_os_futex_wait(lea_u32 *word, uint32_t expect, int64_t until_ns);
 int lea_os_futex_wake(lea_u32 *word, int n);
 /*
- * @cpu: where it runs from its first instruction on, if it may; -1 anywhere. One that is told to
- * move by itself may have waited for milliseconds until it could, behind whoever started it.
+ * @cpu: where it runs from its first instruction on; -1, or if it may not: where the caller may
+ * run. One that is told to move by itself may have waited for milliseconds until it could, behind
+ * whoever started it.
  */
 int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes,
                         int cpu);

@@ -39,15 +39,14 @@ static int start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_by
 int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes, int cpu)
 {
     struct lea_cpuset one = {{0}};
-    int err;
+    int err = EINVAL;
 
     if (cpu >= 0) {
         lea_cpuset_add(&one, (unsigned)cpu);
-        if (!start(out, fn, arg, stack_bytes, &one))
-            return 0;
-        /* it may not run there, or not by our choice: anywhere then */
+        err = start(out, fn, arg, stack_bytes, &one);
     }
-    err = start(out, fn, arg, stack_bytes, NULL);
+    if (err && err != EAGAIN && err != ENOMEM) /* not there, or not by our choice */
+        err = start(out, fn, arg, stack_bytes, NULL);
     return -err;
 }
 

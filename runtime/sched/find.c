@@ -448,12 +448,13 @@ static bool victim_aged(struct lea_proc *p, struct lea_proc *victim)
  * come, and in the rings are parents with little left to do. Where there is more in them, or a
  * backlog, many go at once.
  */
-static bool oldest_first(struct lea_proc *victim, bool eager, int64_t now)
+static bool oldest_first(struct lea_proc *victim, int64_t now)
 {
-    return lea_proc_small(victim) && !lea_inject_len(&victim->lifo_over) &&
-           !lea_inject_len(&victim->over) &&
+    return lea_proc_small(victim) && lea_fresh_aged(victim, now, OLDEST_AGE_NS) &&
+           !lea_inject_len(&victim->lifo_over) && !lea_inject_len(&victim->over) &&
+           !lea_runq_len(&victim->ring[LEA_CLASS_HIGH]) &&
            lea_runq_len(&victim->ring[LEA_CLASS_NORMAL]) < RING_FEW &&
-           (eager || lea_fresh_aged(victim, now, OLDEST_AGE_NS));
+           lea_timers_first_ns(&victim->timers) >= now - LEA_TURNS_NS;
 }
 
 /* One look at every other processor, from a random one on. */
@@ -468,15 +469,15 @@ static uint32_t steal_pass(struct lea_proc *p, bool eager, bool last, int64_t no
 
         if (victim == p)
             continue;
-        n = oldest_first(victim, eager, now) ? steal_oldest(p, victim) : 0;
+        n = oldest_first(victim, now) ? steal_oldest(p, victim) : 0;
         if (!n && (eager || victim_aged(p, victim)))
             n = steal_rings(p, victim);
         if (!n && last) /* its owner looks that often: only what is later than that is nobody's */
             n = run_timers(p, &victim->timers, lea_os_now_ns() - LEA_TURNS_NS);
-        if (!n && last && !lea_proc_small(victim))
+        if (!n && last && (eager || !lea_proc_small(victim))) {
             n = steal_oldest(p, victim);
-        if (!n && last && (eager || !lea_proc_small(victim)))
-            n = steal_next(p, victim);
+            n = n ? n : steal_next(p, victim);
+        }
         if (n)
             return n;
     }

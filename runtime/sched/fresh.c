@@ -112,7 +112,8 @@ static lea_word *oldest(struct lea_proc *p, uintptr_t *w, uint64_t *id)
 {
     lea_word *slot = lea_lifo_oldest(&p->lifo, w);
 
-    *id = slot ? lea_co_id((struct lea_co *)*w) : 0;
+    /* relaxed: a hint; it may have gone, and be another one by now */
+    *id = slot ? lea_word_load_rlx(&((struct lea_co *)*w)->id) : 0;
     return slot;
 }
 
@@ -125,7 +126,8 @@ static bool stack_look(struct lea_proc *p, int64_t now)
 
     if (id != lea_word_load_rlx(&p->lifo_oldest)) { /* relaxed: ours */
         lea_word_store_rlx(&p->lifo_oldest_ns, (uintptr_t)now);
-        lea_word_store_rel(&p->lifo_oldest, id); /* a hint to thieves, whose time is not older */
+        /* relaxed, as all of these: hints, to thieves too, who may come early by a torn pair */
+        lea_word_store_rlx(&p->lifo_oldest, id);
         return false;
     }
     /* relaxed: ours */
@@ -139,10 +141,9 @@ static bool stack_look(struct lea_proc *p, int64_t now)
 
 bool lea_fresh_aged(struct lea_proc *p, int64_t now, int64_t age_ns)
 {
-    uintptr_t seen = lea_word_load_acq(&p->lifo_oldest), w;
+    uintptr_t seen = lea_word_load_rlx(&p->lifo_oldest), w; /* both relaxed: hints */
     uint64_t id;
 
-    /* relaxed: a hint */
     return seen && now - (int64_t)lea_word_load_rlx(&p->lifo_oldest_ns) >= age_ns &&
            oldest(p, &w, &id) && id == seen;
 }
@@ -152,6 +153,8 @@ bool lea_fresh_look(struct lea_proc *p, int64_t now)
     bool empty = lea_u32_load_rlx(&p->lifo.depth) == 0; /* relaxed: ours */
     bool some = lea_inject_len(&p->lifo_over) != 0, out = false;
 
+    if (empty && lea_word_load_rlx(&p->lifo_oldest)) /* relaxed: ours, and a hint */
+        lea_word_store_rlx(&p->lifo_oldest, 0);
     if (!some)
         p->sunk_ns = 0;
     else if (!p->sunk_ns)

@@ -18,6 +18,8 @@
  *    turn, every LEA_FRESH_AGE_NS, and the oldest on the stack does when it has stood for that
  *    long. For each LEA_FRESH_LATE_NS that the list has not been empty it is one more in that time,
  *    up to one at each look.
+ *  - The oldest on the stack owes a wake-up when it has stood for LEA_AGE_NS, and thieves take it
+ *    even earlier (find.c).
  * So nobody starves: of a thousand the last begins within half a second, of ten thousand within
  * two. No faster than that, since each may be the root of a tree: with a share of the turns, trees
  * are begun before others have ended, what they spawn fills the stack and sinks too, and soon all

@@ -16,10 +16,10 @@
  *  - Small work stays where it is. Moving a coroutine to another CPU costs several cache misses,
  *    waking a thread 5 to 30 µs. Every processor learns how long its turns usually take; while that
  *    is less than a move (lea_proc_small), a push into its ring or onto its stack of new ones only
- *    owes a wake-up, and thieves leave it alone, until a coroutine has waited there for LEA_AGE_NS
- *    (the oldest new one, for a thief that is awake: for a fifth of that, see find.c). The owner
- *    looks at every 61st turn, an awake thief itself, the monitor when the turn goes on. Whoever
- *    was woken steals at once.
+ *    owes a wake-up, and thieves leave it alone, until a coroutine has waited there for LEA_AGE_NS.
+ *    The owner looks at every 61st turn, an awake thief itself at the ring, the monitor when the
+ *    turn goes on. Whoever was woken steals at once. The oldest new one is the root of more than it
+ *    is itself: an awake thief takes it when its owner has seen it for 30 µs (find.c).
  *  - Brief work stays there too (lea_proc_brief): a ring that its owner empties before anybody who
  *    is woken for it could begin. A batch of timers only owes its wake-up then, thieves leave it
  *    alone as small work, and a worker goes to sleep beside it. A searcher that found work wakes a

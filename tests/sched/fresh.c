@@ -75,3 +75,18 @@ Test(fresh, one_in_the_place_of_another_is_young, .timeout = 20)
     cr_expect(lea_fresh_aged(&s->p, T0 + 2 * LEA_FRESH_AGE_NS, LEA_AGE_NS));
     cr_expect(lea_fresh_look(&s->p, T0 + 2 * LEA_FRESH_AGE_NS));
 }
+
+/* Goal: of an empty stack nothing is known. */
+Test(fresh, an_empty_stack_has_no_oldest, .timeout = 20)
+{
+    struct stage *s = stage_of();
+
+    lea_lifo_push(&s->p.lifo, &s->co[0]);
+    cr_assert(eq(int, lea_fresh_look(&s->p, T0), false));
+    cr_assert(eq(ptr, lea_lifo_pop(&s->p.lifo, true), &s->co[0]));
+    cr_assert(eq(int, lea_fresh_look(&s->p, T0 + 1), false));
+    cr_expect(eq(u64, lea_word_load_rlx(&s->p.lifo_oldest), 0));
+    lea_lifo_push(&s->p.lifo, &s->co[0]); /* it sank, and comes back */
+    cr_expect(eq(int, lea_fresh_aged(&s->p, T0 + LEA_FRESH_AGE_NS, LEA_AGE_NS), false));
+    cr_expect(eq(int, lea_fresh_look(&s->p, T0 + LEA_FRESH_AGE_NS), false));
+}
