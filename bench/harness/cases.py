@@ -96,7 +96,7 @@ class Maker:
         return self.plain("mutex", ("1", ["1"]), ("100", ["100"]), procs=[1, 2])
 
     def rwmutex(self):
-        return self.plain("rwmutex", ("10000", ["10000"]), ("100", ["100"]), procs=[1, 2])
+        return self.plain("rwmutex", ("10000", ["10000"]), ("1000", ["1000"]), ("100", ["100"]), procs=[1, 2])
 
     def cond(self):
         return self.plain("cond", procs=[1, 2])
