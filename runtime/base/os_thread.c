@@ -6,13 +6,12 @@
 #include "base/os.h"
 
 #include "base/cpus.h"
-
 #include "base/os_tsan.h"
 
 #include <errno.h>
 #include <limits.h>
 
-/* 0; an errno. @cpus: NULL anywhere */
+/* 0; an errno. @cpus: NULL where the caller may run */
 static int start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes,
                  const struct lea_cpuset *cpus)
 {
@@ -39,12 +38,12 @@ static int start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_by
 int lea_os_thread_start(pthread_t *out, void *(*fn)(void *), void *arg, size_t stack_bytes, int cpu)
 {
     struct lea_cpuset one = {{0}};
-    int err = EINVAL;
+    int err;
 
-    if (cpu >= 0) {
-        lea_cpuset_add(&one, (unsigned)cpu);
-        err = start(out, fn, arg, stack_bytes, &one);
-    }
+    if (cpu < 0)
+        return -start(out, fn, arg, stack_bytes, NULL);
+    lea_cpuset_add(&one, (unsigned)cpu);
+    err = start(out, fn, arg, stack_bytes, &one);
     if (err && err != EAGAIN && err != ENOMEM) /* not there, or not by our choice */
         err = start(out, fn, arg, stack_bytes, NULL);
     return -err;

@@ -26,7 +26,7 @@
 #define POLL_BUSY_NS 1000000
 #define SLOT_THEFT_NS 3000
 #define OLDEST_AGE_NS 30000 /* a new one that has stood for so long is worth a move */
-#define RING_FEW 4u         /* in a ring, and a stolen tree is more */
+#define RING_FEW 4u         /* fewer in a ring are worth less than a tree */
 #define SPIN_MIN_NS 1000
 #define WAKE_WORTH_NS 50000 /* what a wake-up costs both sides */
 
@@ -409,7 +409,7 @@ static uint32_t steal_slot(struct lea_proc *p, struct lea_proc *victim, struct l
     return 1;
 }
 
-/* The oldest of the new ones. */
+/* May be another one than lea_fresh_aged() has seen. */
 static uint32_t steal_oldest(struct lea_proc *p, struct lea_proc *victim)
 {
     uintptr_t w = 0;
@@ -446,7 +446,8 @@ static bool victim_aged(struct lea_proc *p, struct lea_proc *victim)
 /*
  * Small turns that fork and join: the oldest of the new ones is the root of most of what is to
  * come, and in the rings are parents with little left to do. Where there is more in them, or a
- * backlog, many go at once.
+ * backlog, many go at once; who is urgent, and timers that are late, come before it. It must have
+ * stood there, also for who was woken: that was for the ring, most likely.
  */
 static bool oldest_first(struct lea_proc *victim, int64_t now)
 {
@@ -476,7 +477,8 @@ static uint32_t steal_pass(struct lea_proc *p, bool eager, bool last, int64_t no
             n = run_timers(p, &victim->timers, lea_os_now_ns() - LEA_TURNS_NS);
         if (!n && last && (eager || !lea_proc_small(victim))) {
             n = steal_oldest(p, victim);
-            n = n ? n : steal_next(p, victim);
+            if (!n)
+                n = steal_next(p, victim);
         }
         if (n)
             return n;

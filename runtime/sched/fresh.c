@@ -141,7 +141,8 @@ static bool stack_look(struct lea_proc *p, int64_t now)
 
 bool lea_fresh_aged(struct lea_proc *p, int64_t now, int64_t age_ns)
 {
-    uintptr_t seen = lea_word_load_rlx(&p->lifo_oldest), w; /* both relaxed: hints */
+    uintptr_t seen = lea_word_load_rlx(&p->lifo_oldest); /* relaxed, as its time: hints */
+    uintptr_t w;
     uint64_t id;
 
     return seen && now - (int64_t)lea_word_load_rlx(&p->lifo_oldest_ns) >= age_ns &&

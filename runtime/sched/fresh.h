@@ -18,13 +18,14 @@
  *    turn, every LEA_FRESH_AGE_NS, and the oldest on the stack does when it has stood for that
  *    long. For each LEA_FRESH_LATE_NS that the list has not been empty it is one more in that time,
  *    up to one at each look.
- *  - The oldest on the stack owes a wake-up when it has stood for LEA_AGE_NS, and thieves take it
- *    even earlier (find.c).
  * So nobody starves: of a thousand the last begins within half a second, of ten thousand within
  * two. No faster than that, since each may be the root of a tree: with a share of the turns, trees
  * are begun before others have ended, what they spawn fills the stack and sinks too, and soon all
  * go breadth first, with every coroutine alive at once. So do trees whose turns last for about as
  * long as LEA_FRESH_AGE_NS.
+ *
+ * Where work is small, the oldest on the stack owes a wake-up when it has stood for LEA_AGE_NS, and
+ * thieves that are awake take it earlier (find.c).
  *
  * In the list only the class NORMAL: between classes only weights count (find.h).
  */

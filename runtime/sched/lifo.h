@@ -42,11 +42,11 @@ struct lea_lifo {
     lea_word slot[LEA_LIFO_CAP]; /* (c) struct lea_co *, or 0 */
 };
 
-/* Empty a slot that held `w`. `alone`: there are no thieves. */
-static inline bool lea_lifo_empty_slot(lea_word *slot, uintptr_t w, bool alone)
+/* Empty a slot that held `w`. @plain: nobody else takes from it (no other processor, LIFO-SHED). */
+static inline bool lea_lifo_empty_slot(lea_word *slot, uintptr_t w, bool plain)
 {
-    if (alone || LEA_MUTATED(LIFO_EMPTY_PLAIN)) {
-        lea_word_store_rlx(slot, 0); /* relaxed: nobody else looks */
+    if (plain || LEA_MUTATED(LIFO_EMPTY_PLAIN)) {
+        lea_word_store_rlx(slot, 0); /* relaxed: who reads it meanwhile takes nothing */
         return true;
     }
     return lea_word_cas(slot, w, 0);

@@ -8,7 +8,7 @@
  * clears its bit in the idle mask may hand it over (idle.h).
  *
  * Keys: (o) its owner   (c) anybody, by CAS   (k) constant after start   (s) written by the owner,
- * read by anybody for reports
+ * read by anybody for reports, or as a hint
  */
 #ifndef LEA_SCHED_RUNTIME_H
 #define LEA_SCHED_RUNTIME_H

@@ -57,7 +57,7 @@ static void pin(struct lea_worker *m)
     lea_cpuset_add(&one, (unsigned)cpu);
     if (lea_cpuset_set_affinity(0, &one) < 0) {
         lea_log_info("CPU %d may not be used any more: worker %u is not pinned", cpu, m->id);
-        /* who started it may be pinned */
+        /* it may be on one CPU: of its former processor, or of who started it */
         (void)lea_cpuset_set_affinity(0, &c->cpus.allowed);
     }
     m->pinned_cpu = cpu;

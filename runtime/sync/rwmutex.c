@@ -5,7 +5,6 @@
 #include "sync/rwmutex.h"
 
 #include "base/delay.h"
-#include "base/os.h"
 #include "sched/membarrier.h"
 #include "sched/stray.h"
 #include "sched/wrong.h"

@@ -1,7 +1,7 @@
 /*
  * tests/go/args.c - what go() does with its arguments in C, kind by kind, against the runtime of
- * fake.h. Compiled and run by matrix with every compiler, level and standard; also a test of its own
- * that none of it warns.
+ * fake.h. Compiled and run by matrix with every compiler, level and standard; also a test of its
+ * own that none of it warns.
  */
 #include "same.h"
 

@@ -1,6 +1,6 @@
 /*
- * tests/go/same.h - what the programs in C share. SAME(fn, args) is the heart: the coroutine must see
- * what an ordinary call fn(args) sees.
+ * tests/go/same.h - what the programs in C share. SAME(fn, args) is the heart: the coroutine must
+ * see what an ordinary call fn(args) sees.
  */
 #ifndef LEAT_TESTS_GO_SAME_H
 #define LEAT_TESTS_GO_SAME_H
