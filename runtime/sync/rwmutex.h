@@ -77,7 +77,7 @@
 
 /*
  * Readings by one worker without BIAS, and without a write among them, until it sets that: a
- * membarrier costs about as much as the fences of so many (3 to 17 µs of two CPUs).
+ * membarrier costs about as much as the fences of so many (17 µs of two CPUs in a virtual machine).
  */
 #ifndef LEA_RW_BIAS_READS
 #define LEA_RW_BIAS_READS 1024u
@@ -109,7 +109,7 @@ struct lea_rw_slot {
 
 /* One that waits. `mark` of the waiter: who woke it has counted it, in the first slot. */
 struct lea_rw_reader {
-    struct lea_waiter waiter; /* first: the list is of these */
+    struct lea_waiter waiter;
     int64_t since_ns;
 };
 

@@ -240,7 +240,7 @@ void lea_rw_let_in_locked(struct lea_rw *x, struct lea_wakes *wakes)
     int64_t now_ns = 0;
 
     while ((waiter = lea_waiters_pop(&x->readers))) {
-        struct lea_rw_reader *reader = (struct lea_rw_reader *)waiter;
+        const struct lea_rw_reader *reader = lea_container(waiter, struct lea_rw_reader, waiter);
         bool in;
 
         if (!now_ns)

@@ -5,7 +5,9 @@
  * of the next word: that store is the last touch of whoever held it. A waiter that was claimed
  * meanwhile waits for the bit to be clear before it returns, and may free the object then.
  *
- * Held for some dozens of instructions; never over a park, nor while a coroutine is made ready.
+ * Held for some dozens of instructions; never over a park, nor while a coroutine is made ready. But
+ * who has reason to think that a program is wrong makes sure first, which may take a call to the
+ * kernel, or a second of looks (rwmutex).
  *
  * Ordering pair WORD: the release store in lea_word_unlock() -> the CAS in lea_word_lock() and the
  * loads in lea_word_passed().
