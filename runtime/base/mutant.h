@@ -33,6 +33,9 @@
     X(IDLE_TOKEN_STORE, "a worker wakes up by a store, over a second token")                       \
     X(IDLE_OTHERS_BIT,                                                                             \
       "a worker takes the idleness of another one, who has its processor now, for its own")        \
+    X(GATHER_NO_FENCE, "IDLE-GATHER: no fence between giving coroutines away and a look")          \
+    X(GATHER_HALF, "who gives its coroutines away forgets the one in the next slot")               \
+    X(GATHER_NO_LAST_LOOK, "a processor falls asleep beside what others have given it")            \
     X(IDLE_CLAIM_PLAIN, "an idle bit is cleared without CAS: two claimers")                        \
     X(MONITOR_SLEEP_FENCE, "MONITOR: no fence before the monitor's last look")                     \
     X(MONITOR_NO_KICK, "who leaves idleness does not wake the monitor")                            \

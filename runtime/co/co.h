@@ -147,7 +147,7 @@ struct lea_co {
     struct lea_stack *stack;
     /* (k) const struct leat_site_ *: where it was spawned, and what it runs */
     lea_word site;
-    /* enum lea_state, and enum lea_reason above it; written by whoever holds it */
+    /* enum lea_state, enum lea_reason and a processor above it; written by whoever holds it */
     lea_u32 state;
     uint8_t stack_class; /* (k) */
     uint8_t prio_class;  /* (k) enum lea_class */
@@ -223,6 +223,7 @@ static inline void lea_co_prefetch_turn(const struct lea_co *co)
 }
 
 #define LEA_STATE_REASON_SHIFT 8
+#define LEA_STATE_PROC_SHIFT 16
 
 /*
  * `object`, by reason: READ to SIGNAL a struct lea_fd, JOIN the coroutine that is to end, the
@@ -236,6 +237,25 @@ static inline void lea_co_waits_for(struct lea_co *co, const void *object)
 static inline enum lea_state lea_state_of(uint32_t state)
 {
     return (enum lea_state)(state & ((1u << LEA_STATE_REASON_SHIFT) - 1));
+}
+
+/* @parks_at: 1 + the index of the processor that it parks at; 0: none is named */
+static inline uint32_t lea_state_waiting(enum lea_reason reason, uint32_t parks_at)
+{
+    return LEA_WAITING | (uint32_t)reason << LEA_STATE_REASON_SHIFT |
+           parks_at << LEA_STATE_PROC_SHIFT;
+}
+
+static inline enum lea_reason lea_state_reason(uint32_t state)
+{
+    return (enum lea_reason)((state & ((1u << LEA_STATE_PROC_SHIFT) - 1)) >>
+                             LEA_STATE_REASON_SHIFT);
+}
+
+/* 0: it does not wait, or see above */
+static inline uint32_t lea_state_parks_at(uint32_t state)
+{
+    return state >> LEA_STATE_PROC_SHIFT;
 }
 
 /* Owner, or who holds it in a queue. */

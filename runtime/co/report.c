@@ -50,7 +50,7 @@ bool lea_co_look(const struct lea_co *co, struct lea_co_look *out)
     out->id = id;
     out->site = (const struct leat_site_ *)lea_word_load_acq(&co->site);
     out->state = lea_state_of(state);
-    out->reason = (enum lea_reason)(state >> LEA_STATE_REASON_SHIFT);
+    out->reason = lea_state_reason(state);
     out->object = lea_word_load_acq(&co->object);
     wait = lea_word_load_acq(&co->wait);
     out->parked = (wait & LEA_WAIT_PARKED) != 0;

@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "sched/chaos.h"
 #include "sched/fresh.h"
+#include "sched/gather.h"
 #include "sched/idle.h"
 #include "sched/loop.h"
 #include "sched/ready.h"
@@ -294,6 +295,8 @@ static void look_around(struct lea_proc *p, bool poll)
     int64_t now = lea_os_now_ns();
     bool aged = lea_ring_aged(&p->ring[LEA_CLASS_NORMAL], &p->age, now);
 
+    if (!p->alone)
+        lea_gather_look(p, aged, now);
     lea_turns_rewind(p, now);
     lea_turns_share(p, aged, now);
     pay_aged(p, now, aged);
@@ -307,11 +310,16 @@ static void look_around(struct lea_proc *p, bool poll)
         poll_passing(p, now);
     if (lea_chaos(p->rt))
         lea_chaos_turn(p);
+    if (LEA_UNLIKELY(p->gather.to != NULL))
+        p->turns_left = 1;
 }
 
 void lea_find_turn(struct lea_proc *p)
 {
-    look_around(p, true);
+    if (LEA_LIKELY(!p->gather.to))
+        look_around(p, true);
+    if (LEA_UNLIKELY(p->gather.to != NULL))
+        lea_gather_give(p);
 }
 
 bool lea_proc_backlog(struct lea_proc *p)
@@ -534,7 +542,10 @@ struct lea_co *lea_find_wait(struct lea_worker *m)
         p->turns_left++;
         g = lea_find_local(p);
         if (!g) {
-            bool found = search(m);
+            bool found;
+
+            p->gather.to = NULL; /* nothing is left to give: not what is found elsewhere */
+            found = search(m);
 
             p->turn_check_ns = 0; /* the time until now was no turn */
             if (!found)

@@ -6,7 +6,9 @@
  * else `next`, at most 3 times in a row; else the stack of new ones, at most 16 in a row; else its
  * rings, 16 : 4 : 1 by class (after a row of `next` alone, in turn with that stack); else a batch
  * of the backlog, of those that sank, or of the inject queue. With nothing there, on the worker's
- * own stack: those sources at once, then theft, then sleep (idle.h).
+ * own stack: those sources at once, then theft, then sleep (idle.h). A processor that gives away
+ * what is ready there (gather.h) does so at each turn, and looks at those sources 100 µs later at
+ * most.
  *
  * A first turn may be as long as a hundred others, since its stack is fresh. So the stack is in
  * turn with the rings from when somebody there has waited for LEA_AGE_NS until nobody has, and the

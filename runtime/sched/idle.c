@@ -74,11 +74,23 @@ void lea_worker_wake(struct lea_runtime *rt, struct lea_worker *m)
     }
 }
 
+static void wake_if_idle(struct lea_runtime *rt, struct lea_proc *p)
+{
+    if (lea_idle_claim_proc(rt, p))
+        lea_worker_wake(rt, p->worker);
+}
+
 void lea_idle_timer_added(struct lea_runtime *rt, struct lea_proc *p)
 {
     lea_fence_full(); /* IDLE-TIMER */
-    if (lea_idle_claim_proc(rt, p))
-        lea_worker_wake(rt, p->worker);
+    wake_if_idle(rt, p);
+}
+
+void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p)
+{
+    if (!LEA_MUTATED(GATHER_NO_FENCE))
+        lea_fence_full(); /* IDLE-GATHER */
+    wake_if_idle(rt, p);
 }
 
 /* By the mask: the count may be behind while a claimer is on its way. */
@@ -166,7 +178,7 @@ static void idle_announce(struct lea_worker *m, struct lea_proc *p)
     if (searched && !LEA_MUTATED(IDLE_SEARCHER_KEPT))
         (void)lea_u32_add(&idle->nr_searching, (uint32_t)-1);
     if (!LEA_MUTATED(IDLE_SLEEP_FENCE))
-        lea_fence_full(); /* IDLE-LOOK, IDLE-TIMER, MONITOR */
+        lea_fence_full(); /* IDLE-LOOK, IDLE-TIMER, IDLE-GATHER, MONITOR */
 }
 
 void lea_token_await(struct lea_worker *m)
@@ -282,6 +294,12 @@ static void search_on(struct lea_worker *m)
     m->searching = true; /* idle_announce() has cleared it */
 }
 
+/* Has another processor given this one its coroutines? */
+static bool given(const struct lea_proc *p)
+{
+    return lea_inject_len(&p->over) && !LEA_MUTATED(GATHER_NO_LAST_LOOK);
+}
+
 void lea_idle_wait(struct lea_worker *m, struct lea_ready_list *out)
 {
     struct lea_runtime *rt = m->rt;
@@ -293,7 +311,8 @@ void lea_idle_wait(struct lea_worker *m, struct lea_ready_list *out)
         lea_trace_put(p->trace, LEA_EVENT_SLEEP, m->id, 0);
     idle_announce(m, p);
     lea_delay_point(IDLE_LOOK);
-    slept = LEA_MUTATED(IDLE_NO_LAST_LOOK) || !lea_find_anything(rt); /* IDLE-LOOK */
+    /* IDLE-LOOK, IDLE-GATHER */
+    slept = LEA_MUTATED(IDLE_NO_LAST_LOOK) || !(given(p) || lea_find_anything(rt));
     if (slept) {
         watched = lea_u32_cas(&rt->idle.watcher, 0, p->index + 1);
         if (watched) {

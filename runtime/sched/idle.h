@@ -24,6 +24,8 @@
  *    is woken for it could begin. A batch of timers only owes its wake-up then, thieves leave it
  *    alone as small work, and a worker goes to sleep beside it. A searcher that found work wakes a
  *    successor only for what is neither.
+ *  - Small work that several processors share in fact, since its coroutines wake each other across
+ *    them, is gathered on one of them if that makes it faster (gather.h).
  *  - A run whose monitor could not be had owes nothing (lea_proc.unwatched): no work is small, and
  *    a slot counts as work.
  *
@@ -43,6 +45,8 @@
  *  IDLE-TIMER   a worker without a processor: entry in another one's timers, fence, reads the idle
  *               mask  |  sleeper: its bit, fence, reads the time of its first timer. Its own worker
  *               adds to a processor's timers while it is busy; this is for everybody else.
+ *  IDLE-GATHER  who gives its coroutines away: the other one's `over`, fence, reads its idle bit  |
+ *               sleeper: its bit, fence, reads its own `over`, whatever else only owes its wake-up.
  *  MONITOR      worker: nr_idle - 1, fence, reads monitor.asleep  |  monitor: asleep = 1, fence,
  *               reads nr_idle.
  */
@@ -54,14 +58,19 @@
 #include "sched/runtime.h"
 
 #define LEA_SMALL_TURN_NS 250u
-#define LEA_FIRST_TURN_NS 1000u /* before anything is known */
+#define LEA_GATHER_TURN_NS 4000u /* where shared work is gathered (gather.h) */
+#define LEA_FIRST_TURN_NS 1000u  /* before anything is known */
 #define LEA_COALESCE_NS 100000
 #define LEA_AGE_NS 150000
 
 /* Is the work of this processor of late too small to be worth a move? */
 static inline bool lea_proc_small(const struct lea_proc *p)
 {
-    return lea_u32_load_rlx(&p->turn_ns) < LEA_SMALL_TURN_NS; /* relaxed: a statistic */
+    uint32_t limit = LEA_SMALL_TURN_NS;
+
+    if (LEA_UNLIKELY(lea_u32_load_rlx(&p->gather.here))) /* relaxed, as the next: statistics */
+        limit = LEA_GATHER_TURN_NS;
+    return lea_u32_load_rlx(&p->turn_ns) < limit;
 }
 
 /*
@@ -92,6 +101,9 @@ static inline void lea_idle_published_local(struct lea_runtime *rt, struct lea_p
  * again.
  */
 void lea_idle_timer_added(struct lea_runtime *rt, struct lea_proc *p);
+
+/* The same, of coroutines in its `over`. */
+void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p);
 
 /* Claim some idle processor; its worker sleeps on, or is about to. NULL: none. */
 struct lea_proc *lea_idle_claim(struct lea_runtime *rt);

@@ -23,7 +23,7 @@ void lea_ready_at(struct lea_runtime *rt, struct lea_worker *m, struct lea_co *g
                        (uintptr_t)at_ns); /* relaxed: the queue or the timer's lock publishes it */
     if (p && (at_ns == INT64_MAX || lea_timer_arm(&p->timers, g, ticket, at_ns) == 0)) {
         /* relaxed: lea_co_arm() publishes it */
-        lea_u32_store_rlx(&g->state, LEA_WAITING | LEA_REASON_START << LEA_STATE_REASON_SHIFT);
+        lea_u32_store_rlx(&g->state, lea_state_waiting(LEA_REASON_START, 0));
         if (lea_co_arm(g, ticket, false) || LEA_MUTATED(LATE_ARM_IGNORED))
             return;
     }

@@ -19,7 +19,7 @@ struct lea_worker *lea_park(struct lea_worker *m, enum lea_reason reason, lea_co
 
     LEA_ASSERT(lea_lock_none_held());
     /* relaxed: the commit publishes it */
-    lea_u32_store_rlx(&g->state, LEA_WAITING | (uint32_t)reason << LEA_STATE_REASON_SHIFT);
+    lea_u32_store_rlx(&g->state, lea_state_waiting(reason, p ? 1 + p->index : 0));
     if (LEA_LIKELY(p != NULL)) {
         lea_count(p, LEA_COUNT_PARKED, 1);
         if (LEA_UNLIKELY(p->trace != NULL))
@@ -49,7 +49,7 @@ __attribute__((always_inline)) static inline struct lea_worker *park_ticket(
      */
     LEA_ASSERT(lea_lock_none_held());
     /* relaxed: arming publishes it */
-    lea_u32_store_rlx(&g->state, LEA_WAITING | (uint32_t)reason << LEA_STATE_REASON_SHIFT);
+    lea_u32_store_rlx(&g->state, lea_state_waiting(reason, 1 + p->index));
     lea_count(p, LEA_COUNT_PARKED, 1);
     next = lea_loop_next(m, p);
     m->co = next; /* not in two places while it is made ready */

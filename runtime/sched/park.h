@@ -49,7 +49,7 @@ static inline uintptr_t lea_park_solo_arm(struct lea_worker *m, struct lea_proc 
     if (!LEA_MUTATED(SOLO_TWO_PLACES))
         m->co = next; /* not in two places when it is made ready */
     lea_co_waits_for(g, object);
-    lea_u32_store_rlx(&g->state, LEA_WAITING | (uint32_t)reason << LEA_STATE_REASON_SHIFT);
+    lea_u32_store_rlx(&g->state, lea_state_waiting(reason, 0));
     lea_word_store_rlx(&g->wait, w | LEA_WAIT_PARKED); /* both relaxed: SOLO publishes them */
     lea_count(p, LEA_COUNT_PARKED, 1);
     return lea_wait_seq(w);

@@ -53,10 +53,15 @@ void lea_ready_list_all(struct lea_runtime *rt, struct lea_worker *m, struct lea
         return;
     if (m && m->proc) {
         /* one alone is the usual exchange: it inherits the slice */
-        if (list->n == 1)
+        if (list->n == 1) {
             lea_ready(rt, m, lea_ready_list_take(list));
-        else
-            lea_ready_local_list(m->proc, list, false);
+        } else {
+            if (!m->proc->alone)
+                for (struct lea_co *g = list->first; g; g = g->link)
+                    lea_gather_note(m->proc, g);
+            /* small work that is soon done only owes, as it does when it comes one by one */
+            lea_ready_local_list(m->proc, list, lea_proc_small(m->proc));
+        }
         return;
     }
     for (struct lea_co *g = list->first; g; g = g->link)

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "sched/find.h"
 #include "sched/fresh.h"
+#include "sched/gather.h"
 #include "sched/idle.h"
 #include "sched/sched.h"
 
@@ -39,6 +40,8 @@ static inline struct lea_co *lea_next_put(struct lea_proc *p, struct lea_co *g)
 /* Owner only. `by`: the class of whoever readies it. */
 static inline void lea_ready_local(struct lea_proc *p, struct lea_co *g, unsigned by)
 {
+    if (!p->alone)
+        lea_gather_note(p, g);
     lea_u32_store_rlx(&g->state, LEA_READY); /* relaxed: the queue publishes it */
     if (g->prio_class <= by && g->prio_class != LEA_CLASS_LOW) {
         g = lea_next_put(p, g);

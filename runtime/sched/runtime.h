@@ -82,6 +82,43 @@ struct lea_age {
 };
 
 /*
+ * Of one processor: does it share small work with others, and was it right to gather it in one
+ * place (gather.h)? Those with (s) or (c) are for the others.
+ */
+struct lea_gather {
+    /* coroutines woken here that had parked at one before it in order, and the last of those */
+    uint32_t strangers, from;
+    uint64_t look_turns; /* count of turns when they were last looked at */
+    /* who gives */
+    struct lea_proc *to; /* whom it gives all that is ready here; NULL: nobody */
+    int64_t to_ns;       /* since when */
+    bool gives;          /* it has given something */
+    uint32_t seen_of;    /* whose turns it has seen, */
+    uint64_t seen;       /* how many, */
+    int64_t seen_ns;     /* and since when there are no more */
+    uint32_t told_to;    /* whom it has told its rate, in that one's attempt number `told_nr` */
+    uintptr_t told_nr;
+    lea_word rate;      /* (s) turns in a millisecond, of late; 0: not known */
+    int64_t rate_ns;    /* since when they are counted */
+    uint64_t rate_from; /* count of turns then */
+    /* who is given */
+    /* (s) 1: what others share is here: turns are small for longer. Set by who gives, too */
+    lea_u32 here;
+    lea_word joined;      /* (c) how often somebody has begun to give, not seen so far, */
+    lea_word told;        /* (c) and the rates of those who have told theirs */
+    lea_word nr;          /* (s) number of the attempt, from 1 on */
+    lea_word from_ns;     /* (s) no attempt before that */
+    int64_t since_ns;     /* of the attempt that is under way; 0: none */
+    uint64_t since_turns; /* count of turns then */
+    uint64_t before;      /* rate of all that take part, before it */
+    uintptr_t joins;      /* how often somebody has begun to give meanwhile */
+    bool good;            /* the last one was right */
+    bool owes;            /* a wake-up, for the work to be spread again */
+    int64_t again_ns;     /* that it was right is to be found out anew then; 0: it was not */
+    int64_t pause_ns;     /* from one attempt to the next */
+};
+
+/*
  * State of a processor, lowest bits of its owner word. The rest: id of the owning worker, and a
  * count of hand-overs.
  *   OWNED    the worker's, who alone touches it
@@ -162,10 +199,11 @@ struct lea_proc {
     /* of the backlog of `victim`, while work is too small to be moved at once */
     struct lea_age victim_age;
     uint32_t victim;
-    lea_u32 turn_ns;                        /* (s) learnt: how long a turn usually takes */
-    struct lea_trace *trace;                /* (k) NULL: not traced */
-    uintptr_t none_astray;                  /* stray.h: an owner word; 0 none yet */
-    lea_word count[LEA_NR_COUNTS];          /* (s) */
+    lea_u32 turn_ns;               /* (s) learnt: how long a turn usually takes */
+    struct lea_trace *trace;       /* (k) NULL: not traced */
+    uintptr_t none_astray;         /* stray.h: an owner word; 0 none yet */
+    lea_word count[LEA_NR_COUNTS]; /* (s) */
+    struct lea_gather gather;
     _Alignas(LEA_CACHELINE) lea_word owner; /* (c) lea_proc_word */
     /* who owns it, or sleeps with it; changed by the owner or by who claimed it from idleness */
     struct lea_worker *worker;

@@ -1,7 +1,7 @@
 /*
- * Pairs of sleeping and waking: IDLE-LOOK, IDLE-SLEEP, MONITOR, TICK. The runtime's own functions
- * around a struct lea_runtime that is made by hand: workers that sleep and look, and no coroutine
- * that runs, so that nothing makes up for a wake-up that was lost.
+ * Pairs of sleeping and waking: IDLE-LOOK, IDLE-GATHER, IDLE-SLEEP, MONITOR, TICK. The runtime's
+ * own functions around a struct lea_runtime that is made by hand: workers that sleep and look, and
+ * no coroutine that runs, so that nothing makes up for a wake-up that was lost.
  */
 #include "support/test.h"
 
@@ -87,17 +87,19 @@ static void all_stop(void)
 
 static struct lea_co item[2][ITEMS];
 static lea_u32 submitted[2], taken;
+static bool gathered; /* to the sleeper of that number, into its backlog */
 
 /* What a worker does when it has found nothing. */
 static void *look_sleeper(void *arg)
 {
     struct lea_worker *m = worker[race_self()];
+    struct lea_inject *from = gathered ? &m->proc->over : &rt->inject;
     struct lea_co *out[LEA_BATCH_CAP];
     struct lea_ready_list list;
     struct lea_batch *empty;
 
     while (lea_u32_load_acq(&rt->phase) != LEA_PHASE_STOP) {
-        uint32_t n = lea_inject_len(&rt->inject) ? lea_inject_take(&rt->inject, 1, out, &empty) : 0;
+        uint32_t n = lea_inject_len(from) ? lea_inject_take(from, 1, out, &empty) : 0;
 
         if (n) {
             lea_search_end_found(m);
@@ -123,8 +125,15 @@ static void *look_submitter(void *arg)
 
     while (each_next(&rounds)) {
         for (uint32_t k = 1 + race_random(3); k > 0; k--) {
-            lea_inject_push(&rt->inject, &item[self][sum++ % ITEMS]);
-            lea_idle_published(rt, NULL);
+            struct lea_co *co = &item[self][sum++ % ITEMS];
+
+            if (gathered) {
+                lea_inject_push(&proc[self]->over, co);
+                lea_idle_given(rt, proc[self]);
+            } else {
+                lea_inject_push(&rt->inject, co);
+                lea_idle_published(rt, NULL);
+            }
         }
         lea_u32_store_rel(&submitted[self], sum);
         lea_fence_full(); /* one of the two sees the other's last sum */
@@ -152,6 +161,23 @@ Test(race_idle, idle_look, .timeout = 60)
     runtime_make();
     cr_assert(eq(uint, race_run(4, fn, NULL), 0));
     cr_expect(eq(u32, lea_u32_load_rlx(&rt->inject.n), 0));
+    runtime_free();
+}
+
+/*
+ * Goal: IDLE-GATHER: who is given coroutines sees them, or is seen asleep. Its turns are small, so
+ * that nobody else cares for them.
+ */
+Test(race_idle, idle_gather, .timeout = 60)
+{
+    static void *(*const fn[])(void *) = {look_sleeper, look_sleeper, look_submitter,
+                                          look_submitter};
+
+    gathered = true;
+    runtime_make();
+    cr_assert(eq(uint, race_run(4, fn, NULL), 0));
+    for (uint32_t i = 0; i < PROCS; i++)
+        cr_expect(eq(u32, lea_inject_len(&proc[i]->over), 0));
     runtime_free();
 }
 

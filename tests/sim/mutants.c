@@ -47,6 +47,8 @@ static const struct {
     {"IDLE_SUBMIT_FENCE", "unwatched"},
     {"IDLE_TOKEN_STORE", "retake_end"},
     {"IDLE_CLAIM_FAILED_FENCE", "idle_claimed"},
+    {"GATHER_NO_FENCE", "idle_given"},
+    {"GATHER_HALF", "gather"},
     {"MONITOR_SLEEP_FENCE", "monitor"},
     {"STACK_FREED_EARLY", "handover"},
     {"ROOT_FENCE", "outside"},

@@ -360,7 +360,7 @@ static void check_waiter(const struct lea_fd *f, int fd, enum lea_fd_dir dir)
 
     if ((uintptr_t)co <= LEA_FD_READY || !file || !(co->wait.value_ & LEA_WAIT_PARKED) ||
         co->fd_ticket.value_ != lea_wait_seq(co->wait.value_) ||
-        co->state.value_ >> LEA_STATE_REASON_SHIFT == LEA_REASON_CONNECT ||
+        lea_state_reason(co->state.value_) == LEA_REASON_CONNECT ||
         (dir == LEA_FD_READ && f->backoff.value_) ||
         !(sim_file_ready(file) & wanted)) /* accept pauses while descriptors run out */
         return;

@@ -1,9 +1,11 @@
 /*
- * idle.pml - publishing work against falling asleep: searchers, the last look, the successor's wake-up, wake-ups that are owed.
+ * idle.pml - publishing work against falling asleep: searchers, the last look, the successor's wake-up, wake-ups that are owed, coroutines
+ * that one processor gives another.
  *
  * mirrors: runtime/sched/idle.h  lea_idle_published
  * mirrors: runtime/sched/idle.c  lea_idle_claim_proc lea_idle_claim lea_worker_wake anybody_idle lea_idle_wake_one lea_search_begin
- *          lea_search_end_found idle_announce lea_token_await idle_leave lea_worker_sleep search_on lea_idle_wait
+ *          lea_search_end_found idle_announce lea_token_await idle_leave lea_worker_sleep search_on lea_idle_wait wake_if_idle lea_idle_given given
+ * mirrors: runtime/sched/gather.c  lea_gather_give
  * mirrors: runtime/sched/find.c  lea_find_anything lea_find_wait
  * mirrors: runtime/sched/inject.c  lea_inject_push
  * mirrors: runtime/sched/runq.h  lea_runq_push
@@ -14,6 +16,7 @@
  * holds:   -DN=2 -DITEMS=2
  * holds:   -DN=3 -DITEMS=3 -DLATE=0 -DASLEEP -DHOGS -DOUTSIDE_ONLY
  * holds:   -DN=2 -DITEMS=2 -DMONITOR -DLATE=0 -DHOGS
+ * holds:   -DN=2 -DITEMS=2 -DGIVES
  * fails:   -DN=2 -DITEMS=2 -DNO_FENCE_SUBMIT -- IDLE-LOOK: the submitter reads nr_idle before its push is visible
  * fails:   -DN=2 -DITEMS=2 -DNO_FENCE_SLEEP -- IDLE-LOOK: the sleeper looks before its announcement is visible
  * fails:   -DN=2 -DITEMS=2 -DNO_LAST_LOOK -- a sleeper that does not look again
@@ -25,6 +28,8 @@
  * fails:   -DN=2 -DITEMS=2 -DMONITOR -DLATE=0 -DHOGS -DNO_LOOK -- nobody pays what a next slot owes
  * fails:   -DN=2 -DITEMS=2 -DMONITOR -DLATE=0 -DHOGS -DNO_FENCE_MONITOR -- MONITOR: the monitor reads nr_idle before its sleep is visible
  * fails:   -DN=2 -DITEMS=2 -DMONITOR -DLATE=0 -DHOGS -DNO_FENCE_KICK -- MONITOR: a claimer reads `asleep` before its claim is visible
+ * fails:   -DN=2 -DITEMS=2 -DGIVES -DNO_FENCE_GIVE -- IDLE-GATHER: the giver looks for a sleeper before what it gives is visible
+ * fails:   -DN=2 -DITEMS=2 -DGIVES -DNO_OWN_LOOK -- a sleeper that does not look for what it was given
  *
  * Left out: how long anybody searches and where first, small and brief work (whose wake-up is owed, as a next slot's), timers,
  * the poller (poller.pml), processors that change hands. Without MONITOR nobody repairs a lost wake-up.
@@ -32,8 +37,8 @@
  * Memory. A plain store (a queue's tail or length, `asleep`) waits in its thread's buffer until a fence, or until it likes. A read-modify-write
  * is visible at once here, which is x86; that aarch64 lets a later load pass it shows as that load coming first (NO_FENCE_SLEEP, _KICK).
  *
- * Verified, when nothing can move any more: no item stands in a queue beside an idle processor, everybody claimed was woken, and the counts agree
- * with the mask.
+ * Verified, when nothing can move any more: no item stands in a queue beside an idle processor, nor in what an idle one was given; everybody
+ * claimed was woken, and the counts agree with the mask.
  */
 #ifndef LATE
 #define LATE 1
@@ -46,6 +51,7 @@
 #define bit_of(i) (1 << (i))
 
 byte inject, ring[N], next[N];      /* what others see */
+byte given[N], given_held[N];       /* small work, which nobody else looks at; [to whom] */
 byte held[N + 1];                   /* pushed, and still in the pusher's store buffer; [OUTSIDE]: the plain thread's */
 byte nr_searching, sleep[N];
 #ifdef ASLEEP
@@ -83,6 +89,10 @@ end:
     :: atomic { held[2] > 0 -> drain(2) }
 #endif
     :: atomic { asleep_held -> asleep = 1; asleep_held = 0 }
+#ifdef GIVES
+    :: atomic { given_held[0] > 0 -> given[0] = given[0] + given_held[0]; given_held[0] = 0 }
+    :: atomic { given_held[1] > 0 -> given[1] = given[1] + given_held[1]; given_held[1] = 0 }
+#endif
     od
 }
 
@@ -165,6 +175,22 @@ inline published()
     fi
 }
 
+/* lea_inject_push_list into the other one's backlog, lea_idle_given */
+inline give(v)
+{
+#ifdef NO_FENCE_GIVE
+    atomic { left > 0 -> left = left - 1; given_held[v] = given_held[v] + 1 };
+#else
+    atomic { left > 0 -> left = left - 1; given[v] = given[v] + 1 };
+#endif
+    claim_proc(v);
+    if
+    :: got -> sleep[v] = TOKEN
+    :: else
+    fi;
+    atomic { got = 0; was = 0 }
+}
+
 /* lea_find_anything */
 inline look()
 {
@@ -202,6 +228,12 @@ find: /* a pass is one step: what a slower one would miss, the last look finds *
         :: ring[i] > 0 -> ring[i] = ring[i] - 1; goto turn
         :: else
         fi;
+#ifdef GIVES
+        if
+        :: given[i] > 0 -> given[i] = given[i] - 1; goto turn
+        :: else
+        fi;
+#endif
         if
         :: inject > 0 -> inject = inject - 1; goto turn
         :: else
@@ -259,6 +291,9 @@ idle: /* lea_idle_wait, idle_announce */
     :: early
     :: else -> look()
     fi;
+#if defined(GIVES) && !defined(NO_OWN_LOOK)
+    found = found || given[i] > 0;
+#endif
 #endif
 #ifdef LATE_SEARCH_END
     if
@@ -316,6 +351,9 @@ turn:
     do
 #ifndef OUTSIDE_ONLY
     :: push(i)
+#endif
+#ifdef GIVES
+    :: give(1 - i)
 #endif
 #ifdef MONITOR
     :: atomic { left > 0 && next[i] == 0 -> left = left - 1; next[i] = 1 } /* its wake-up is owed */
@@ -391,5 +429,7 @@ init
 #if N > 2
     assert(mask == 0 || ring[2] == 0);
 #endif
+    assert(!(mask & bit_of(0)) || given[0] + given_held[0] == 0);
+    assert(!(mask & bit_of(1)) || given[1] + given_held[1] == 0);
     assert(mask == 0 || next[0] + next[1] == 0)
 }

@@ -32,6 +32,7 @@
     X(unwatched_storm, 0, "submitters, searchers and sleepers at once, without a monitor")         \
     X(idle, 0, "two submitters and two sleepers: nobody sleeps beside work")                       \
     X(idle_claimed, 1, "submitters that find nobody to wake, while another falls asleep")          \
+    X(idle_given, 1, "coroutines are given to a processor as it falls asleep")                     \
     X(shift, 0, "timers while short turns become long")                                            \
     X(hog_timer, 0, "timers of a hogged processor fire elsewhere")                                 \
     X(handover, 0, "processors that change hands are not lost")                                    \
@@ -199,6 +200,7 @@
     X(cond, 0, "what is made is taken, and no signal is lost to one that has given up")            \
     X(cond_one, 0, "one signal, as its waiter gives up: the one behind it has it")                 \
     X(sem, 0, "never more permits in use than there are, and none lost")                           \
+    X(gather, 0, "small work that processors share is gathered on one of them")                    \
     X(sem_order, 0, "who asks for all is not overtaken, and who gives up lets the next one pass")  \
     X(once, 0, "it runs once, and who returns sees what it wrote")                                 \
     X(once_free, 0, "who has waited for its run may free it")                                      \

@@ -20,7 +20,12 @@ static struct lea_runtime *rt;
 static struct lea_worker *worker[MAX_SLEEPERS];
 static unsigned nr_sleepers;
 static unsigned taken, goal;
-static bool long_turns;
+static bool long_turns, gathered; /* into the processor's own backlog */
+
+static struct lea_inject *source(const struct lea_worker *m)
+{
+    return gathered ? &m->proc->over : &rt->inject;
+}
 
 /*
  * What a worker does when it has found nothing, until all that was submitted is taken: whoever
@@ -34,7 +39,7 @@ static void *sleeper(void *arg)
     struct lea_batch *empty;
 
     while (lea_u32_load_acq(&rt->phase) != LEA_PHASE_STOP) {
-        uint32_t n = lea_inject_len(&rt->inject) ? lea_inject_take(&rt->inject, 1, out, &empty) : 0;
+        uint32_t n = lea_inject_len(source(m)) ? lea_inject_take(source(m), 1, out, &empty) : 0;
 
         if (!n) {
             lea_ready_list_init(&list);
@@ -60,8 +65,13 @@ static void *submitter(void *arg)
     struct lea_co *co = arg;
 
     for (unsigned i = 0; i < goal / NR_SUBMITTERS; i++) {
-        lea_inject_push(&rt->inject, &co[i]);
-        lea_idle_published(rt, NULL);
+        if (gathered) {
+            lea_inject_push(&rt->proc[0]->over, &co[i]);
+            lea_idle_given(rt, rt->proc[0]);
+        } else {
+            lea_inject_push(&rt->inject, &co[i]);
+            lea_idle_published(rt, NULL);
+        }
     }
     return NULL;
 }
@@ -69,6 +79,7 @@ static void *submitter(void *arg)
 static void runtime_make(unsigned n)
 {
     nr_sleepers = n;
+    gathered = false;
     long_turns = sim_shape(2);
     rt = sim_arena_alloc(sizeof(*rt), 64);
     rt->nr_procs = nr_sleepers;
@@ -137,6 +148,15 @@ void scenario_idle_claimed(void)
     t = kit_thread(claimer, NULL);
     play();
     kit_join(t);
+}
+
+/* Its turns are small: nobody else looks at what was given to it. */
+void scenario_idle_given(void)
+{
+    runtime_make(1);
+    gathered = true;
+    goal = NR_SUBMITTERS * (1 + sim_shape(2));
+    play();
 }
 
 /* --- a processor that is taken from its sleeper --- */

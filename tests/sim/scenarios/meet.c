@@ -261,6 +261,35 @@ void scenario_sem(void)
     kit_run(kit_procs(3), sim_shape(2) ? SLOW_WORLD : 0, sem_main, NULL);
 }
 
+/* --- semaphore: what two processors share is gathered on one of them --- */
+
+static void gather_user(unsigned i)
+{
+    (void)i;
+    for (unsigned k = 0; k < 30; k++) {
+        sim_check(leat_sem_acquire(&s.x->sem, 1, LEAT_FOREVER) == 0, "not acquired");
+        leat_yield();
+        leat_sem_release(&s.x->sem, 1);
+    }
+}
+
+static int gather_main(void *arg)
+{
+    (void)arg;
+    body = gather_user;
+    s.most = 2 + sim_shape(2);
+    leat_sem_release(&s.x->sem, s.most);
+    crowd(4 + sim_shape(2), 0, -1);
+    sem_check();
+    return 0;
+}
+
+void scenario_gather(void)
+{
+    reset();
+    kit_run(2 + sim_shape(2), 0, gather_main, NULL);
+}
+
 /* 0 asks for all and waits; 1 asks for one, seen to be behind it; 2 gives back one by one. */
 static void sem_order_user(unsigned i)
 {
