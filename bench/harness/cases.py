@@ -105,7 +105,7 @@ class Maker:
         return self.plain("sem", ("1", ["1"]), ("100", ["100"]), procs=[1, 2])
 
     def once(self):
-        return self.plain("once", procs=[1, 2])
+        return self.plain("once", ("1", ["1"]), ("100000", ["100000"]), procs=[1, 2])
 
     def cancel(self):
         return self.plain("cancel", procs=[1, 2])

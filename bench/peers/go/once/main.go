@@ -2,6 +2,7 @@
 package main
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,30 +15,49 @@ const (
 )
 
 var (
-	once sync.Once
+	once []sync.Once
 	runs int
 )
 
 func run() {
+	if len(once) > 1 {
+		runtime.Gosched()
+	}
 	runs++
 }
 
-func worker(wg *sync.WaitGroup) {
+func again(wg *sync.WaitGroup) {
+	o := &once[0]
 	for i := 0; i < times; i++ {
-		once.Do(run)
+		o.Do(run)
+	}
+	wg.Done()
+}
+
+func each(wg *sync.WaitGroup) {
+	for i := range once {
+		once[i].Do(run)
 	}
 	wg.Done()
 }
 
 func main() {
+	n := span.Arg(1)
+	calls := n * workers
+	body := each
+	if n == 1 {
+		calls = times * workers
+		body = again
+	}
+	once = make([]sync.Once, n)
 	var wg sync.WaitGroup
 	t := span.Begin()
 	wg.Add(workers)
 	for i := 0; i < workers; i++ {
-		go worker(&wg)
+		go body(&wg)
 	}
 	wg.Wait()
 	t.End()
-	span.Must(runs == 1, "runs")
-	t.Print("", times*workers, times*workers, time.Nanosecond, "ns")
+	span.Must(runs == n, "runs")
+	t.Print("", float64(calls), float64(calls), time.Nanosecond, "ns")
 }
