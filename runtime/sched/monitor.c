@@ -281,9 +281,10 @@ static void schedtrace(struct watch *w)
 
         for (unsigned c = 0; c < LEA_NR_CLASSES; c++)
             n += lea_runq_len(&rt->proc[i]->ring[c]);
-        used +=
-            (size_t)snprintf(rings + used, sizeof(rings) - used, "%s%u/%uns", i ? " " : "", n,
-                             lea_u32_load_rlx(&rt->proc[i]->turn_ns)); /* relaxed: a statistic */
+        /* relaxed, both: a statistic and a hint */
+        used += (size_t)snprintf(rings + used, sizeof(rings) - used, "%s%u/%uns%s", i ? " " : "", n,
+                                 lea_u32_load_rlx(&rt->proc[i]->turn_ns),
+                                 lea_u32_load_rlx(&rt->proc[i]->gather.here) ? "+" : "");
     }
     lea_log_error("SCHED %" PRId64 "ms: procs=%u idle=%u searching=%u threads=%u alive=%" PRIu64
                   " inject=%u rings=[%s]",
