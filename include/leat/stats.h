@@ -21,16 +21,17 @@ typedef struct leat_stats {
     uint64_t steals;  /* successful thefts */
     /* coroutines moved from a full ring, or a full stack of new ones, to a backlog */
     uint64_t overflowed;
-    uint64_t injected; /* coroutines taken from the inject queue or a backlog */
-    uint64_t woken;    /* times this processor's worker was woken from sleep */
-    uint64_t wakes;    /* wake-ups sent to other workers */
-    uint64_t slept;    /* times its worker went to sleep */
-    uint64_t spun_ns;  /* time spent looking for work before sleep */
-    uint64_t polls;    /* looks at the poller, blocking ones included */
-    uint64_t events;   /* coroutines made ready by the poller */
-    uint64_t timers;   /* deadlines that fired */
-    uint64_t slices;   /* slices ended by the monitor's request */
-    uint64_t queued;   /* now: ready coroutines in its queues */
+    /* coroutines taken from the inject queue or a backlog; also what another processor gave */
+    uint64_t injected;
+    uint64_t woken;   /* times this processor's worker was woken from sleep */
+    uint64_t wakes;   /* wake-ups sent to other workers */
+    uint64_t slept;   /* times its worker went to sleep */
+    uint64_t spun_ns; /* time spent looking for work before sleep */
+    uint64_t polls;   /* looks at the poller, blocking ones included */
+    uint64_t events;  /* coroutines made ready by the poller */
+    uint64_t timers;  /* deadlines that fired */
+    uint64_t slices;  /* slices ended by the monitor's request */
+    uint64_t queued;  /* now: ready coroutines in its queues */
 } leat_stats;
 
 /* Of the whole run. */

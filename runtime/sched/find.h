@@ -31,7 +31,7 @@
 #define LEA_IN_ROW_NEW_AGED (LEA_IN_ROW_OF_NEXT + 1)
 #define LEA_IN_ROW_OF_NEXT (3 * LEA_IN_ROW_NEXT) /* what a row of `next` alone counts at its end */
 
-/* Owner only, own stack or a coroutine's. The other sources are due: look at them. */
+/* Owner only, own stack or a coroutine's. The other sources are due, or it gives (gather.h). */
 void lea_find_turn(struct lea_proc *p);
 
 /* Owner only: several classes have work, or the rings have waited long enough. NULL: nothing. */

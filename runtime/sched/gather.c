@@ -9,13 +9,15 @@
 #include "sched/find.h"
 #include "sched/idle.h"
 
+#include <leat/time.h>
+
 #define LOOK_TURNS 32u    /* fewer turns tell nothing */
-#define STRANGERS_PART 8u /* strangers in so many of them */
+#define STRANGERS_PART 8u /* a stranger in so many of them: work is shared */
 #define STUCK_NS 10000    /* a turn that lasts for so long is none of small work */
 #define JOINS_MAX 64u     /* for each processor: who comes back that often does not stay away */
-#define PAUSE_NS 2000000
-#define PAUSE_MAX_NS 256000000
-#define MSEC 1000000
+/* between attempts, at first and at most */
+#define PAUSE_NS (2 * LEAT_MSEC)
+#define PAUSE_MAX_NS (256 * LEAT_MSEC)
 
 static uint64_t turns(const struct lea_proc *p)
 {
@@ -24,7 +26,7 @@ static uint64_t turns(const struct lea_proc *p)
 
 static uint64_t rate_of(uint64_t n, int64_t ns)
 {
-    return n * MSEC / (uint64_t)ns;
+    return n * (uint64_t)LEAT_MSEC / (uint64_t)ns;
 }
 
 /* --- of every processor --- */
@@ -32,8 +34,8 @@ static uint64_t rate_of(uint64_t n, int64_t ns)
 static void measure_from(struct lea_proc *p, uint64_t rate, int64_t now)
 {
     lea_word_store_rlx(&p->gather.rate, rate); /* relaxed: a hint */
-    p->gather.rate_ns = now;
-    p->gather.rate_from = turns(p);
+    p->gather.rate_since_ns = now;
+    p->gather.rate_since_turns = turns(p);
 }
 
 /*
@@ -42,12 +44,12 @@ static void measure_from(struct lea_proc *p, uint64_t rate, int64_t now)
  */
 static void measure(struct lea_proc *p, int64_t now)
 {
-    int64_t ns = now - p->gather.rate_ns;
+    int64_t ns = now - p->gather.rate_since_ns;
 
     if (ns >= 2 * LEA_GATHER_TRY_NS)
         measure_from(p, 0, now);
     else if (ns >= LEA_GATHER_TRY_NS)
-        measure_from(p, rate_of(turns(p) - p->gather.rate_from, ns), now);
+        measure_from(p, rate_of(turns(p) - p->gather.rate_since_turns, ns), now);
 }
 
 /* --- who is given --- */
@@ -74,14 +76,12 @@ static void pay(struct lea_proc *p)
     lea_idle_wake_one(p->rt, p);
 }
 
-static void next_attempt(struct lea_proc *p, int64_t from_ns)
+static void next_attempt(struct lea_gather *own, int64_t not_before_ns)
 {
-    struct lea_gather *own = &p->gather;
-
     own->since_ns = 0;
     /* relaxed, both: hints */
-    lea_word_store_rlx(&own->from_ns, (uintptr_t)from_ns);
-    lea_word_store_rlx(&own->nr, lea_word_load_rlx(&own->nr) + 1);
+    lea_word_store_rlx(&own->not_before_ns, (uintptr_t)not_before_ns);
+    lea_word_store_rlx(&own->attempt, lea_word_load_rlx(&own->attempt) + 1);
 }
 
 static void longer_pause(struct lea_gather *own)
@@ -98,7 +98,7 @@ static void attempt_ends(struct lea_proc *p, bool good, int64_t now)
     else
         longer_pause(own);
     own->good = good;
-    next_attempt(p, good ? 0 : now + own->pause_ns);
+    next_attempt(own, good ? 0 : now + own->pause_ns);
     if (good)
         own->again_ns = now + own->pause_ns;
     else
@@ -115,12 +115,12 @@ static void joined(struct lea_proc *p, uintptr_t joins, int64_t now)
     (void)lea_word_add(&own->told, -told);
     if (!own->since_ns) {
         own->before = lea_word_load_rlx(&own->rate); /* relaxed: ours */
-        own->joins = 0;
+        own->nr_joins = 0;
         if (!own->before) /* no longer known: it cannot be found right */
             own->before = UINT64_MAX / 2;
     }
     own->before += told;
-    own->joins += joins;
+    own->nr_joins += joins;
     own->since_ns = now;
     own->since_turns = turns(p);
     own->again_ns = 0;
@@ -132,12 +132,17 @@ static void joined(struct lea_proc *p, uintptr_t joins, int64_t now)
 static void judge(struct lea_proc *p, int64_t now)
 {
     struct lea_gather *own = &p->gather;
+    int64_t ns = now - own->since_ns;
     uint64_t rate;
 
-    if (own->joins >= (uint64_t)JOINS_MAX * p->rt->nr_procs) {
+    if (own->nr_joins >= (uint64_t)JOINS_MAX * p->rt->nr_procs) {
         attempt_ends(p, false, now);
-    } else if (now - own->since_ns >= LEA_GATHER_TRY_NS) {
-        rate = rate_of(turns(p) - own->since_turns, now - own->since_ns);
+    } else if (ns >= 2 * LEA_GATHER_TRY_NS) { /* it tells nothing, as there: once more */
+        own->since_ns = now;
+        own->since_turns = turns(p);
+        own->nr_joins++;
+    } else if (ns >= LEA_GATHER_TRY_NS) {
+        rate = rate_of(turns(p) - own->since_turns, ns);
         /* the same, within what such a measure is worth, on one CPU less */
         attempt_ends(p, rate + rate / 16 >= own->before, now);
     }
@@ -156,7 +161,7 @@ static void look_as_given(struct lea_proc *p, bool aged, int64_t now)
     } else if (LEA_UNLIKELY(own->again_ns != 0)) {
         if (aged) { /* it has become too much for one; when that was so lately, too */
             longer_pause(own);
-            next_attempt(p, now + own->pause_ns);
+            next_attempt(own, now + own->pause_ns);
         }
         if (aged || now >= own->again_ns)
             spread(p, now);
@@ -167,24 +172,18 @@ static void look_as_given(struct lea_proc *p, bool aged, int64_t now)
 
 /* --- who gives --- */
 
-/* Does it take turns, and has it done so since the last time that we asked? */
+/* Asked before: has it taken a turn since then, or within STUCK_NS? */
 static bool moves(struct lea_gather *own, const struct lea_proc *to, int64_t now)
 {
     uint64_t n = turns(to);
-    bool known = own->seen_of == to->index;
+    bool known = own->seen_of == to;
 
-    if (known && n == own->seen)
+    if (known && n == own->seen_turns)
         return now - own->seen_ns < STUCK_NS;
-    own->seen_of = to->index;
-    own->seen = n;
+    own->seen_of = to;
+    own->seen_turns = n;
     own->seen_ns = now;
     return known;
-}
-
-static bool is_idle(const struct lea_proc *p)
-{
-    /* relaxed: a hint */
-    return lea_word_load_rlx(&p->rt->idle.mask[p->index / 64]) >> (p->index % 64) & 1;
 }
 
 /* What it has to give is all in the ring of the normal class, or in the next slot. */
@@ -208,29 +207,29 @@ static bool can_take(const struct lea_proc *to, const struct lea_proc *from)
     return turn_ns < LEA_GATHER_TURN_NS && n * turn_ns < LEA_AGE_NS / 2;
 }
 
-/* Have both told their rates, so that it can be judged? */
+/* It has our rate for this attempt, or both rates are known: so it can be judged. */
 static bool can_join(const struct lea_gather *own, const struct lea_proc *to)
 {
     /* relaxed, all of them: hints */
-    return (own->told_to == to->index && own->told_nr == lea_word_load_rlx(&to->gather.nr)) ||
+    return (own->told_to == to && own->told_attempt == lea_word_load_rlx(&to->gather.attempt)) ||
            (lea_word_load_rlx(&own->rate) && lea_word_load_rlx(&to->gather.rate));
 }
 
 static void join(struct lea_proc *p, struct lea_proc *to)
 {
     struct lea_gather *own = &p->gather;
-    uintptr_t nr = lea_word_load_rlx(&to->gather.nr); /* relaxed, as all of them: hints */
+    uintptr_t attempt = lea_word_load_rlx(&to->gather.attempt); /* relaxed, as all: hints */
 
-    if (own->told_to != to->index || own->told_nr != nr)
+    if (own->told_to != to || own->told_attempt != attempt)
         (void)lea_word_add(&to->gather.told, lea_word_load_rlx(&own->rate));
-    own->told_to = to->index;
-    own->told_nr = nr;
-    /* before the others look; its owner sees to it again, after it has seen us */
+    own->told_to = to;
+    own->told_attempt = attempt;
+    /* at once, for thieves; should its owner clear it now, it sets it again when it sees us */
     lea_u32_store_rlx(&to->gather.here, 1);
     (void)lea_word_add(&to->gather.joined, 1);
     own->gives = true;
     if (own->since_ns) /* it is no place to gather anything now */
-        next_attempt(p, 0);
+        next_attempt(own, 0);
     own->again_ns = 0;
     own->owes = false;
     lea_u32_store_rlx(&own->here, 0);
@@ -240,20 +239,20 @@ static void look_as_giver(struct lea_proc *p, int64_t now)
 {
     struct lea_gather *own = &p->gather;
     uint64_t n = turns(p) - own->look_turns;
-    uint32_t strangers = own->strangers;
+    uint32_t strangers = own->nr_strangers;
     struct lea_proc *to;
 
     if (n < LOOK_TURNS)
         return;
     own->look_turns += n;
-    own->strangers = 0;
+    own->nr_strangers = 0;
     if (LEA_LIKELY(!strangers || strangers * STRANGERS_PART < n) || p->unwatched ||
         lea_chaos(p->rt))
         return;
-    to = p->rt->proc[own->from];
+    to = p->rt->proc[own->stranger_of];
     /* relaxed: a hint */
-    if (!moves(own, to, now) || now < (int64_t)lea_word_load_rlx(&to->gather.from_ns) ||
-        is_idle(to) || !can_give(p) || !can_take(to, p) || !can_join(own, to))
+    if (!moves(own, to, now) || now < (int64_t)lea_word_load_rlx(&to->gather.not_before_ns) ||
+        lea_proc_idle(to) || !can_give(p) || !can_take(to, p) || !can_join(own, to))
         return;
     own->to = to;
     own->to_ns = now;
@@ -275,8 +274,8 @@ static bool goes_on(struct lea_proc *p, int64_t now)
     return now - own->to_ns < LEA_TURNS_NS && can_give(p) && can_take(to, p) &&
            moves(own, to, now) &&
            /* relaxed, both: hints. Is it known by now how that went, or how another one did? */
-           (own->gives ? own->told_nr == lea_word_load_rlx(&to->gather.nr)
-                       : now >= (int64_t)lea_word_load_rlx(&to->gather.from_ns));
+           (own->gives ? own->told_attempt == lea_word_load_rlx(&to->gather.attempt)
+                       : now >= (int64_t)lea_word_load_rlx(&to->gather.not_before_ns));
 }
 
 void lea_gather_give(struct lea_proc *p)
@@ -304,5 +303,5 @@ void lea_gather_give(struct lea_proc *p)
     if (!own->gives)
         join(p, own->to);
     lea_inject_push_list(&own->to->over, &list);
-    lea_idle_given(p->rt, own->to);
+    lea_idle_given(p->rt, own->to, p);
 }

@@ -4,26 +4,30 @@
  * Coroutines that wait for each other all the time, at a semaphore, a channel, a mutex, are woken
  * where their waker runs. Two processors that share such work pass them to and fro, with all the
  * cache lines that they and what they wait at consist of: a turn of 30 ns takes 100 to 500 then, so
- * that one processor alone does more than both. Nobody can know that beforehand, so it is tried:
+ * that one processor alone may do more than both. Nobody can know that beforehand, so it is tried:
  *
- *  - A processor counts those that are woken there and had parked at another one, which comes
- *    before it in order. Where that is one in 8 of its turns, turns are short on both sides, and
- *    few wait, it gives that other one all that is ready here, and all that becomes so in its next
- *    turns, for up to 100 us; then it has nothing left, and is idle.
+ *  - A processor counts those that running coroutines wake there and that had parked at one with a
+ *    lower number. Where that is one in 8 of its turns, turns are short on both sides, and few
+ *    wait, it gives that other one all that is ready here, and all that becomes so in its next
+ *    turns, for up to 100 µs; by then it has nothing left, most likely, and looks for work
+ *    elsewhere.
  *  - Who is given coroutines compares how many turns it takes in LEA_GATHER_TRY_NS with what all
- *    that take part took before. Meanwhile, and as long as that was right, its work counts as small
- *    up to LEA_GATHER_TURN_NS a turn, so that nobody wakes for it, and thieves leave it alone,
- *    until its owner sees that somebody has waited there for LEA_AGE_NS. Was it wrong, it wakes
- *    another one, which takes its half.
- *  - Neither holds for ever. A right attempt is undone after a while, and made again if that was
- *    wrong; a wrong one is made again: after 2 ms first, and twice as long each time that it comes
- *    out the same, up to a quarter of a second.
+ *    that take part took before: the attempt is right if they are no fewer, within a sixteenth.
+ *    From its begin, and as long as it was right, work there counts as small up to
+ *    LEA_GATHER_TURN_NS a turn, so that nobody wakes for it, and thieves leave it alone, until its
+ *    owner or a thief sees that somebody has waited there for LEA_AGE_NS. Was it wrong, its owner
+ *    wakes another one, which takes its half.
+ *  - Neither holds for ever. A right attempt is undone after a pause, or when somebody has waited
+ *    for that long, and made anew if they share still; a wrong one is made anew after a pause. That
+ *    is 2 ms, doubled each time that it comes out the same, a quarter of a second at most. An
+ *    attempt that others undo again and again is wrong.
+ *  - Not in a run without a monitor, which owes no wake-ups, nor with LEAT_CHAOS.
  *
  * Turns are no perfect measure of what gets done. Where they do more each on one processor (they
  * fill a channel before they wait) a gain may be taken for a loss, and the other way round.
  *
  * What is given goes into the other one's backlog, `over`, which its owner looks at within 61 turns
- * or 100 us, a turn that lasts longer aside, of which the monitor knows; ordering pair IDLE-GATHER,
+ * or 100 µs, a turn that lasts longer aside, of which the monitor knows; ordering pair IDLE-GATHER,
  * idle.h. All else are hints: a rate that is told twice or not at all makes for one wrong attempt.
  */
 #ifndef LEA_SCHED_GATHER_H
@@ -42,8 +46,8 @@ static inline void lea_gather_note(struct lea_proc *p, const struct lea_co *g)
     uint32_t at = lea_state_parks_at(lea_u32_load_rlx(&g->state)) - 1;
 
     if (LEA_UNLIKELY(at < p->index)) {
-        p->gather.strangers++;
-        p->gather.from = at;
+        p->gather.nr_strangers++;
+        p->gather.stranger_of = at;
     }
 }
 

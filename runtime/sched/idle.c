@@ -74,23 +74,26 @@ void lea_worker_wake(struct lea_runtime *rt, struct lea_worker *m)
     }
 }
 
-static void wake_if_idle(struct lea_runtime *rt, struct lea_proc *p)
+static bool wake_if_idle(struct lea_runtime *rt, struct lea_proc *p)
 {
-    if (lea_idle_claim_proc(rt, p))
-        lea_worker_wake(rt, p->worker);
+    if (!lea_idle_claim_proc(rt, p))
+        return false;
+    lea_worker_wake(rt, p->worker);
+    return true;
 }
 
 void lea_idle_timer_added(struct lea_runtime *rt, struct lea_proc *p)
 {
     lea_fence_full(); /* IDLE-TIMER */
-    wake_if_idle(rt, p);
+    (void)wake_if_idle(rt, p);
 }
 
-void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p)
+void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p, struct lea_proc *by)
 {
     if (!LEA_MUTATED(GATHER_NO_FENCE))
         lea_fence_full(); /* IDLE-GATHER */
-    wake_if_idle(rt, p);
+    if (wake_if_idle(rt, p) && by)
+        lea_count(by, LEA_COUNT_WAKES, 1);
 }
 
 /* By the mask: the count may be behind while a claimer is on its way. */
@@ -227,8 +230,7 @@ static int64_t watch_until(struct lea_runtime *rt, struct lea_proc *own)
     for (uint32_t i = 0; i < rt->nr_procs; i++) {
         int64_t t;
 
-        if (lea_word_load_rlx(&rt->idle.mask[i / 64]) >> (i % 64) &
-            1) /* relaxed: the monitor looks too */
+        if (lea_proc_idle(rt->proc[i])) /* a hint: the monitor looks too */
             continue;
         t = lea_timers_first_ns(&rt->proc[i]->timers);
         if (t < first - LEA_TURNS_NS) /* so long they are left to their owner */

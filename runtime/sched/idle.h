@@ -12,7 +12,7 @@
  *  - A worker that looks for work elsewhere is counted in nr_searching; at most half of the busy
  *    processors may search, and whoever has seen something in its last look.
  *  - A submitter wakes one worker, and only if nobody searches. A searcher that finds work wakes
- *    its successor.
+ *    its successor. Only who gives coroutines to a processor wakes that one, whoever searches.
  *  - Small work stays where it is. Moving a coroutine to another CPU costs several cache misses,
  *    waking a thread 5 to 30 µs. Every processor learns how long its turns usually take; while that
  *    is less than a move (lea_proc_small), a push into its ring or onto its stack of new ones only
@@ -21,13 +21,15 @@
  *    turn goes on. Whoever was woken steals at once. The oldest new one is the root of more than it
  *    is itself: an awake thief takes it when its owner has seen it for 30 µs (find.c).
  *  - Brief work stays there too (lea_proc_brief): a ring that its owner empties before anybody who
- *    is woken for it could begin. A batch of timers only owes its wake-up then, thieves leave it
- *    alone as small work, and a worker goes to sleep beside it. A searcher that found work wakes a
+ *    is woken for it could begin. A batch of timers, and several woken at once where work is
+ *    small too, only owe their wake-up then, thieves leave them alone as small work, and a worker
+ *    goes to sleep beside them. A searcher that found work wakes a
  *    successor only for what is neither.
  *  - Small work that several processors share in fact, since its coroutines wake each other across
- *    them, is gathered on one of them if that makes it faster (gather.h).
- *  - A run whose monitor could not be had owes nothing (lea_proc.unwatched): no work is small, and
- *    a slot counts as work.
+ *    them, is gathered on one of them if that one does about as much as all did. There turns are
+ *    small up to LEA_GATHER_TURN_NS (gather.h).
+ *  - A run whose monitor could not be had owes nothing (lea_proc.unwatched): no work is small,
+ *    nothing is gathered, and a slot counts as work.
  *
  * Ordering pairs (law 3; on both sides a write, a full fence, a read).
  *  IDLE-LOOK    submitter: queue tail, fence, reads nr_idle and nr_searching  |  sleeper: nr_idle +
@@ -46,7 +48,8 @@
  *               mask  |  sleeper: its bit, fence, reads the time of its first timer. Its own worker
  *               adds to a processor's timers while it is busy; this is for everybody else.
  *  IDLE-GATHER  who gives its coroutines away: the other one's `over`, fence, reads its idle bit  |
- *               sleeper: its bit, fence, reads its own `over`, whatever else only owes its wake-up.
+ *               sleeper: its bit, fence, reads its own `over`, even if what is there only owes its
+ *               wake-up to others.
  *  MONITOR      worker: nr_idle - 1, fence, reads monitor.asleep  |  monitor: asleep = 1, fence,
  *               reads nr_idle.
  */
@@ -102,8 +105,17 @@ static inline void lea_idle_published_local(struct lea_runtime *rt, struct lea_p
  */
 void lea_idle_timer_added(struct lea_runtime *rt, struct lea_proc *p);
 
-/* The same, of coroutines in its `over`. */
-void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p);
+/*
+ * Likewise: another processor has put coroutines into its `over`. `by`: that one, for counting, or
+ * NULL.
+ */
+void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p, struct lea_proc *by);
+
+/* Is this one idle? A hint, unless a full fence comes before it. */
+static inline bool lea_proc_idle(const struct lea_proc *p)
+{
+    return lea_word_load_acq(&p->rt->idle.mask[p->index / 64]) >> (p->index % 64) & 1;
+}
 
 /* Claim some idle processor; its worker sleeps on, or is about to. NULL: none. */
 struct lea_proc *lea_idle_claim(struct lea_runtime *rt);

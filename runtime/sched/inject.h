@@ -2,8 +2,9 @@
  * A list of ready coroutines for everybody. One is the run's: the inject queue, of those that no
  * processor has; filled by threads without a processor, emptied in batches by every processor on
  * its 61st turn and before it looks elsewhere. And each processor has two: for what falls out of
- * its full rings, which it empties as the other, and for what sinks from its stack of new ones
- * (fresh.h); thieves take from them when its rings give nothing.
+ * its full rings, and what other processors give it (gather.h), which it empties as the other, and
+ * for what sinks from its stack of new ones (fresh.h); thieves take from them when its rings give
+ * nothing.
  *
  * Who has begun does not wait behind who has not: of each class there are two lists, first in,
  * first out, which are taken from in turn. A thread that has lost its processor may spawn a hundred

@@ -75,11 +75,6 @@ struct watch {
     bool passed;
 };
 
-static bool idle_bit(const struct lea_runtime *rt, uint32_t i)
-{
-    return lea_word_load_acq(&rt->idle.mask[i / 64]) >> (i % 64) & 1;
-}
-
 /*
  * Ask for something at the owner's next entry: to let others in, or to look around. Entries for
  * solo sections obey nothing but TAKE (solo.h): who was asked to let others in a slice ago makes no
@@ -382,7 +377,7 @@ static void look(struct watch *w)
             w->due_ns = due_ns;
         if (lea_hog_look(rt, &w->stand[i].hog, &w->hog_limit, w->now))
             w->busy_ns = w->now; /* not asleep before that is over, or told */
-        if (idle_bit(rt, i)) {
+        if (lea_proc_idle(rt->proc[i])) {
             w->seen[i].turn = UINTPTR_MAX;
             w->stand[i].word = 0;
             continue;

@@ -59,7 +59,7 @@ void lea_ready_list_all(struct lea_runtime *rt, struct lea_worker *m, struct lea
             if (!m->proc->alone)
                 for (struct lea_co *g = list->first; g; g = g->link)
                     lea_gather_note(m->proc, g);
-            /* small work that is soon done only owes, as it does when it comes one by one */
+            /* small work only owes if it is brief as well; one by one it owes anyway */
             lea_ready_local_list(m->proc, list, lea_proc_small(m->proc));
         }
         return;

@@ -25,7 +25,6 @@ static struct lea_proc *proc_new(struct lea_runtime *rt, uint32_t index)
     p->turns_left = p->turns_batch = LEA_TURNS_MAX;
     p->new_price = LEA_IN_ROW_NEW;
     p->turn_check_ns = rt->start_ns;
-    lea_word_store_rlx(&p->gather.nr, 1); /* relaxed: before the gate */
     p->spin_ns = rt->config.spin_ns / 2;
     lea_u32_store_rlx(&p->turn_ns, LEA_FIRST_TURN_NS); /* relaxed: before the gate */
     lea_rand_seed(&p->rand, rt->seed + index);

@@ -86,36 +86,36 @@ struct lea_age {
  * place (gather.h)? Those with (s) or (c) are for the others.
  */
 struct lea_gather {
-    /* coroutines woken here that had parked at one before it in order, and the last of those */
-    uint32_t strangers, from;
+    /* coroutines woken here that had parked at one with a lower number, and where the last did */
+    uint32_t nr_strangers, stranger_of;
     uint64_t look_turns; /* count of turns when they were last looked at */
     /* who gives */
-    struct lea_proc *to; /* whom it gives all that is ready here; NULL: nobody */
-    int64_t to_ns;       /* since when */
-    bool gives;          /* it has given something */
-    uint32_t seen_of;    /* whose turns it has seen, */
-    uint64_t seen;       /* how many, */
-    int64_t seen_ns;     /* and since when there are no more */
-    uint32_t told_to;    /* whom it has told its rate, in that one's attempt number `told_nr` */
-    uintptr_t told_nr;
-    lea_word rate;      /* (s) turns in a millisecond, of late; 0: not known */
-    int64_t rate_ns;    /* since when they are counted */
-    uint64_t rate_from; /* count of turns then */
+    struct lea_proc *to;            /* whom it gives all that is ready here; NULL: nobody */
+    int64_t to_ns;                  /* since when */
+    bool gives;                     /* it has given something */
+    const struct lea_proc *seen_of; /* whose turns it has seen; NULL: nobody's */
+    uint64_t seen_turns;            /* how many, */
+    int64_t seen_ns;                /* and since when there are no more */
+    const struct lea_proc *told_to; /* whom it has told its rate; NULL: nobody */
+    uintptr_t told_attempt;         /* and in which attempt of that one */
+    lea_word rate;                  /* (s) turns in a millisecond, of late; 0: not known */
+    int64_t rate_since_ns;          /* since when they are counted */
+    uint64_t rate_since_turns;      /* count of turns then */
     /* who is given */
-    /* (s) 1: what others share is here: turns are small for longer. Set by who gives, too */
+    /* (c) by any store, a hint. 1: what others share is here: turns are small for longer */
     lea_u32 here;
-    lea_word joined;      /* (c) how often somebody has begun to give, not seen so far, */
-    lea_word told;        /* (c) and the rates of those who have told theirs */
-    lea_word nr;          /* (s) number of the attempt, from 1 on */
-    lea_word from_ns;     /* (s) no attempt before that */
-    int64_t since_ns;     /* of the attempt that is under way; 0: none */
-    uint64_t since_turns; /* count of turns then */
-    uint64_t before;      /* rate of all that take part, before it */
-    uintptr_t joins;      /* how often somebody has begun to give meanwhile */
-    bool good;            /* the last one was right */
-    bool owes;            /* a wake-up, for the work to be spread again */
-    int64_t again_ns;     /* that it was right is to be found out anew then; 0: it was not */
-    int64_t pause_ns;     /* from one attempt to the next */
+    lea_word joined;        /* (c) how often somebody has begun to give, not seen so far, */
+    lea_word told;          /* (c) and the rates of those who have told theirs */
+    lea_word attempt;       /* (s) number of the one that is under way, or the next */
+    lea_word not_before_ns; /* (s) no attempt before that */
+    int64_t since_ns;       /* of the attempt that is under way; 0: none */
+    uint64_t since_turns;   /* count of turns then */
+    uint64_t before;        /* rate of all that take part, before it */
+    uintptr_t nr_joins;     /* how often somebody has begun to give meanwhile */
+    bool good;              /* the last one was right */
+    bool owes;              /* a wake-up, for the work to be spread again */
+    int64_t again_ns;       /* it was right, and is undone then; 0: it was not */
+    int64_t pause_ns;       /* from one attempt to the next */
 };
 
 /*
@@ -166,7 +166,7 @@ struct lea_proc {
     _Alignas(LEA_CACHELINE) lea_word next;
     struct lea_runtime *rt; /* (k) */
     uint32_t index;         /* (k) */
-    uint32_t turns_left;    /* until the other sources of work are looked at */
+    uint32_t turns_left;    /* until the other sources of work are looked at, or it gives */
     uint32_t turns_batch;   /* what turns_left started from */
     /* price of the turns in a row that did not come from a ring */
     uint32_t in_row;
@@ -210,7 +210,10 @@ struct lea_proc {
     struct lea_stack_cache stacks;
     struct lea_timers timers; /* any thread, see timer.h */
     struct lea_lifo lifo;     /* see lifo.h */
-    /* what fell out of the rings: the owner's backlog, open to thieves */
+    /*
+     * what fell out of the rings, and what others give (gather.h): the owner's backlog, open to
+     * thieves
+     */
     struct lea_inject over;
     struct lea_inject lifo_over;          /* what sank from `lifo`, see fresh.h */
     struct lea_runq ring[LEA_NR_CLASSES]; /* see runq.h */

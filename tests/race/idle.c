@@ -129,7 +129,7 @@ static void *look_submitter(void *arg)
 
             if (gathered) {
                 lea_inject_push(&proc[self]->over, co);
-                lea_idle_given(rt, proc[self]);
+                lea_idle_given(rt, proc[self], NULL);
             } else {
                 lea_inject_push(&rt->inject, co);
                 lea_idle_published(rt, NULL);

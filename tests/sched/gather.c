@@ -40,7 +40,6 @@ static struct stage *stage_of(void)
         s.p[i].rt = &s.rt;
         s.p[i].index = i;
         s.p[i].worker = &s.m[i];
-        lea_word_store_rlx(&s.p[i].gather.nr, 1);
         lea_u32_store_rlx(&s.p[i].turn_ns, 100);
         lea_inject_init(&s.p[i].over, &s.rt.batches);
         lea_inject_init(&s.p[i].lifo_over, &s.rt.batches);
@@ -98,7 +97,7 @@ static void measured(struct stage *s, uint64_t turns)
 static void gathers(struct stage *s)
 {
     cr_assert(eq(ptr, shares(s, 80, 10), &s->p[0]));
-    lea_word_store_rlx(&s->p[0].gather.from_ns, 0); /* far from now by the clock itself */
+    lea_word_store_rlx(&s->p[0].gather.not_before_ns, 0); /* far from now by the clock itself */
     lea_gather_give(&s->p[1]);
     cr_assert(eq(u32, lea_runq_len(&s->p[1].ring[LEA_CLASS_NORMAL]), 0));
     s->p[1].gather.to = NULL; /* it is idle */
@@ -146,7 +145,7 @@ Test(gather, not_everything_is_gathered, .timeout = 20)
 
     cr_expect(eq(ptr, shares(s, 80, 80), NULL), "its rate is not known");
     measured(s, 1000);
-    s->p[1].gather.seen = lea_word_load_rlx(&s->p[0].count[LEA_COUNT_RUN]);
+    s->p[1].gather.seen_turns = lea_word_load_rlx(&s->p[0].count[LEA_COUNT_RUN]);
     s->p[1].gather.seen_ns = s->now;
     s->now += TRY / 2;
     look(s, 1, 80, 80);
@@ -188,9 +187,9 @@ Test(gather, strangers, .timeout = 20)
     }
     lea_u32_store_rlx(&co.state, LEA_READY);
     lea_gather_note(&s->p[1], &co);
-    cr_expect(eq(u32, s->p[1].gather.strangers, 1), "from the first, and no other");
-    cr_expect(eq(u32, s->p[1].gather.from, 0));
-    cr_expect(eq(u32, s->p[0].gather.strangers, 0));
+    cr_expect(eq(u32, s->p[1].gather.nr_strangers, 1), "from the first, and no other");
+    cr_expect(eq(u32, s->p[1].gather.stranger_of, 0));
+    cr_expect(eq(u32, s->p[0].gather.nr_strangers, 0));
     stage_end(s);
 }
 
@@ -246,7 +245,7 @@ Test(gather, until_somebody_waits_for_long, .timeout = 20)
         cr_assert(does(s, 2000));
         lea_gather_look(&s->p[0], true, ++s->now);
         cr_assert(eq(u32, lea_u32_load_rlx(&s->p[0].gather.here), 0));
-        from = (int64_t)lea_word_load_rlx(&s->p[0].gather.from_ns);
+        from = (int64_t)lea_word_load_rlx(&s->p[0].gather.not_before_ns);
         cr_expect(gt(i64, from - s->now, pause));
         pause = from - s->now;
         s->now = from;
@@ -267,7 +266,7 @@ Test(gather, a_wrong_one_is_undone, .timeout = 20)
         measured(s, 1000);
         gathers(s);
         cr_assert(eq(int, does(s, 1800), false));
-        from = (int64_t)lea_word_load_rlx(&s->p[0].gather.from_ns);
+        from = (int64_t)lea_word_load_rlx(&s->p[0].gather.not_before_ns);
         cr_assert(ge(i64, from - s->now, pause));
         cr_expect(round == 0 || round > 7 || from - s->now == 2 * pause);
         pause = from - s->now;
@@ -317,7 +316,7 @@ Test(gather, who_comes_back_is_let, .timeout = 20)
     } while (s->p[0].gather.since_ns && ++rounds < 1000);
     cr_expect(lt(uint, rounds, 200));
     cr_expect(eq(u32, lea_u32_load_rlx(&s->p[0].gather.here), 0));
-    cr_expect(gt(u64, lea_word_load_rlx(&s->p[0].gather.from_ns), (uint64_t)s->now));
+    cr_expect(gt(u64, lea_word_load_rlx(&s->p[0].gather.not_before_ns), (uint64_t)s->now));
     stage_end(s);
 }
 
@@ -336,7 +335,7 @@ Test(gather, giving_ends, .timeout = 20)
     cr_assert(eq(int, does(s, 1000), false));
     lea_gather_give(&s->p[1]);
     cr_expect(eq(ptr, s->p[1].gather.to, NULL), "that was wrong");
-    s->now = (int64_t)lea_word_load_rlx(&s->p[0].gather.from_ns);
+    s->now = (int64_t)lea_word_load_rlx(&s->p[0].gather.not_before_ns);
     measured(s, 1000);
     cr_assert(eq(ptr, shares(s, 80, 80), &s->p[0]));
     s->p[1].gather.to_ns -= 2 * AHEAD_NS;
@@ -348,7 +347,7 @@ Test(gather, giving_ends, .timeout = 20)
     lea_gather_give(&s->p[1]);
     cr_expect(eq(ptr, s->p[1].gather.to, NULL), "the other one is stuck");
     cr_assert(eq(ptr, shares(s, 80, 80), &s->p[0]));
-    lea_word_store_rlx(&s->p[0].gather.from_ns, (uintptr_t)s->now + 1);
+    lea_word_store_rlx(&s->p[0].gather.not_before_ns, (uintptr_t)s->now + 1);
     lea_gather_give(&s->p[1]);
     cr_expect(eq(ptr, s->p[1].gather.to, NULL), "another one's attempt was wrong");
     stage_end(s);
@@ -363,11 +362,12 @@ Test(gather, down_a_chain, .timeout = 20)
     measured(s, 1000);
     s->p[1].gather.since_ns = s->now; /* by a third one */
     lea_u32_store_rlx(&s->p[1].gather.here, 1);
-    nr = lea_word_load_rlx(&s->p[1].gather.nr);
+    nr = lea_word_load_rlx(&s->p[1].gather.attempt);
     gathers(s);
     cr_expect(eq(u32, lea_u32_load_rlx(&s->p[1].gather.here), 0));
     cr_expect(eq(i64, s->p[1].gather.since_ns, 0));
-    cr_expect(ne(u64, lea_word_load_rlx(&s->p[1].gather.nr), nr), "that one tells its rate anew");
+    cr_expect(ne(u64, lea_word_load_rlx(&s->p[1].gather.attempt), nr),
+              "that one tells its rate anew");
     stage_end(s);
 }
 
@@ -408,7 +408,7 @@ Test(gather, broadcasts, .timeout = 20)
     while (lea_runq_pop(&s->p[1].ring[LEA_CLASS_NORMAL]))
         ;
     cr_expect(eq(int, broadcast_wakes(s, 100), false));
-    cr_expect(eq(u32, s->p[1].gather.strangers, 2));
+    cr_expect(eq(u32, s->p[1].gather.nr_strangers, 2));
     cr_expect(broadcast_wakes(s, LEA_SMALL_TURN_NS));
     stage_end(s);
 }

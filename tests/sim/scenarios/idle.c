@@ -67,7 +67,7 @@ static void *submitter(void *arg)
     for (unsigned i = 0; i < goal / NR_SUBMITTERS; i++) {
         if (gathered) {
             lea_inject_push(&rt->proc[0]->over, &co[i]);
-            lea_idle_given(rt, rt->proc[0]);
+            lea_idle_given(rt, rt->proc[0], NULL);
         } else {
             lea_inject_push(&rt->inject, &co[i]);
             lea_idle_published(rt, NULL);
