@@ -11,10 +11,11 @@
 
 #include <leat/time.h>
 
-#define LOOK_TURNS 32u    /* fewer turns tell nothing */
-#define STRANGERS_PART 8u /* a stranger in so many of them: work is shared */
-#define STUCK_NS 10000    /* a turn that lasts for so long is none of small work */
-#define JOINS_MAX 64u     /* for each processor: who comes back that often does not stay away */
+#define LOOK_TURNS 32u     /* fewer turns tell nothing */
+#define STRANGERS_PART 8u  /* a stranger in so many of them: work is shared */
+#define STUCK_NS 10000     /* a turn that lasts for so long is none of small work */
+#define JOINS_MAX 64u      /* for each processor: who comes back that often does not stay away */
+#define IDLE_ROUNDS_MAX 4u /* nothing can be found out where there are so many */
 /* between attempts, at first and at most */
 #define PAUSE_NS (2 * LEAT_MSEC)
 #define PAUSE_MAX_NS (256 * LEAT_MSEC)
@@ -116,6 +117,7 @@ static void joined(struct lea_proc *p, uintptr_t joins, int64_t now)
     if (!own->since_ns) {
         own->before = lea_word_load_rlx(&own->rate); /* relaxed: ours */
         own->nr_joins = 0;
+        own->nr_idle_rounds = 0;
         if (!own->before) /* no longer known: it cannot be found right */
             own->before = UINT64_MAX / 2;
     }
@@ -137,10 +139,11 @@ static void judge(struct lea_proc *p, int64_t now)
 
     if (own->nr_joins >= (uint64_t)JOINS_MAX * p->rt->nr_procs) {
         attempt_ends(p, false, now);
-    } else if (ns >= 2 * LEA_GATHER_TRY_NS) { /* it tells nothing, as there: once more */
+    } else if (ns >= 2 * LEA_GATHER_TRY_NS) { /* as in measure(): it tells nothing */
         own->since_ns = now;
         own->since_turns = turns(p);
-        own->nr_joins++;
+        if (++own->nr_idle_rounds == IDLE_ROUNDS_MAX)
+            attempt_ends(p, false, now);
     } else if (ns >= LEA_GATHER_TRY_NS) {
         rate = rate_of(turns(p) - own->since_turns, ns);
         /* the same, within what such a measure is worth, on one CPU less */

@@ -18,9 +18,10 @@
  *    owner or a thief sees that somebody has waited there for LEA_AGE_NS. Was it wrong, its owner
  *    wakes another one, which takes its half.
  *  - Neither holds for ever. A right attempt is undone after a pause, or when somebody has waited
- *    for that long, and made anew if they share still; a wrong one is made anew after a pause. That
- *    is 2 ms, doubled each time that it comes out the same, a quarter of a second at most. An
- *    attempt that others undo again and again is wrong.
+ *    for LEA_AGE_NS, and made anew if they share still; a wrong one is made anew after a pause.
+ *    That is 2 ms, doubled each time that it comes out the same, a quarter of a second at most. An
+ *    attempt that others undo again and again is wrong, and so is one that cannot be judged, since
+ *    its owner sleeps for long.
  *  - Not in a run without a monitor, which owes no wake-ups, nor with LEAT_CHAOS.
  *
  * Turns are no perfect measure of what gets done. Where they do more each on one processor (they

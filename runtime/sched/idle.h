@@ -12,7 +12,8 @@
  *  - A worker that looks for work elsewhere is counted in nr_searching; at most half of the busy
  *    processors may search, and whoever has seen something in its last look.
  *  - A submitter wakes one worker, and only if nobody searches. A searcher that finds work wakes
- *    its successor. Only who gives coroutines to a processor wakes that one, whoever searches.
+ *    its successor. Who gives coroutines to a processor, or adds a timer to it, wakes that one,
+ *    whoever searches.
  *  - Small work stays where it is. Moving a coroutine to another CPU costs several cache misses,
  *    waking a thread 5 to 30 µs. Every processor learns how long its turns usually take; while that
  *    is less than a move (lea_proc_small), a push into its ring or onto its stack of new ones only
@@ -111,7 +112,7 @@ void lea_idle_timer_added(struct lea_runtime *rt, struct lea_proc *p);
  */
 void lea_idle_given(struct lea_runtime *rt, struct lea_proc *p, struct lea_proc *by);
 
-/* Is this one idle? A hint, unless a full fence comes before it. */
+/* Is this one idle? A hint. (Acquire: what is read next is no older.) */
 static inline bool lea_proc_idle(const struct lea_proc *p)
 {
     return lea_word_load_acq(&p->rt->idle.mask[p->index / 64]) >> (p->index % 64) & 1;

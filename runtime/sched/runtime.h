@@ -104,18 +104,19 @@ struct lea_gather {
     /* who is given */
     /* (c) by any store, a hint. 1: what others share is here: turns are small for longer */
     lea_u32 here;
-    lea_word joined;        /* (c) how often somebody has begun to give, not seen so far, */
-    lea_word told;          /* (c) and the rates of those who have told theirs */
-    lea_word attempt;       /* (s) number of the one that is under way, or the next */
-    lea_word not_before_ns; /* (s) no attempt before that */
-    int64_t since_ns;       /* of the attempt that is under way; 0: none */
-    uint64_t since_turns;   /* count of turns then */
-    uint64_t before;        /* rate of all that take part, before it */
-    uintptr_t nr_joins;     /* how often somebody has begun to give meanwhile */
-    bool good;              /* the last one was right */
-    bool owes;              /* a wake-up, for the work to be spread again */
-    int64_t again_ns;       /* it was right, and is undone then; 0: it was not */
-    int64_t pause_ns;       /* from one attempt to the next */
+    lea_word joined;         /* (c) how often somebody has begun to give, not seen so far, */
+    lea_word told;           /* (c) and the rates of those who have told theirs */
+    lea_word attempt;        /* (s) number of the one that is under way, or the next */
+    lea_word not_before_ns;  /* (s) no attempt before that */
+    int64_t since_ns;        /* of the attempt that is under way; 0: none */
+    uint64_t since_turns;    /* count of turns then */
+    uint64_t before;         /* rate of all that take part, before it */
+    uintptr_t nr_joins;      /* how often somebody has begun to give meanwhile */
+    uint32_t nr_idle_rounds; /* rounds of it that told nothing */
+    bool good;               /* the last one was right */
+    bool owes;               /* a wake-up, for the work to be spread again */
+    int64_t again_ns;        /* it was right, and is undone then; 0: it was not */
+    int64_t pause_ns;        /* from one attempt to the next */
 };
 
 /*

@@ -122,7 +122,10 @@ Test(gather, all_that_is_ready_goes_to_the_first, .timeout = 20)
     cr_expect(eq(ptr, shares(s, 80, 9), NULL), "9 of 80 are less than one in eight");
     cr_assert(eq(ptr, shares(s, 80, 10), &s->p[0]));
     cr_expect(eq(u32, lea_u32_load_rlx(&s->p[0].gather.here), 0), "nothing is given yet");
+    lea_word_store_rlx(&s->rt.idle.mask[0], 1); /* it falls asleep at this moment */
     lea_gather_give(&s->p[1]);
+    cr_expect(eq(u32, lea_u32_load_rlx(&s->m[0].sleep), LEA_SLEEP_TOKEN));
+    cr_expect(eq(u64, lea_word_load_rlx(&s->p[1].count[LEA_COUNT_WAKES]), 1));
     cr_expect(lea_u32_load_rlx(&s->p[0].gather.here));
     cr_expect(eq(u32, lea_runq_len(&s->p[1].ring[LEA_CLASS_NORMAL]), 0));
     cr_expect(eq(u32, s->p[1].turns_left, 1), "at each turn, now");
@@ -299,6 +302,30 @@ Test(gather, a_wrong_one_wakes_another, .timeout = 20)
     lea_u32_store_rlx(&s->rt.idle.nr_searching, 0);
     look(s, 0, 0, 0);
     cr_expect(eq(u32, lea_u32_load_rlx(&s->m[1].sleep), LEA_SLEEP_TOKEN));
+    stage_end(s);
+}
+
+/* Goal: a round in which its owner slept for long is not judged, and many of them end it. */
+Test(gather, idle_rounds, .timeout = 20)
+{
+    struct stage *s = stage_of();
+    unsigned rounds = 0;
+
+    measured(s, 1000);
+    gathers(s);
+    s->now += 2 * TRY;
+    look(s, 0, 1, 0);
+    cr_expect(lea_u32_load_rlx(&s->p[0].gather.here));
+    cr_expect(does(s, 2000), "the next one counts");
+    lea_ring_push(&s->p[1], &s->co[0]);
+    measured(s, 1000);
+    gathers(s);
+    do {
+        s->now += 2 * TRY;
+        look(s, 0, 1, 0);
+    } while (s->p[0].gather.since_ns && ++rounds < 100);
+    cr_expect(lt(uint, rounds, 10));
+    cr_expect(eq(u32, lea_u32_load_rlx(&s->p[0].gather.here), 0));
     stage_end(s);
 }
 
