@@ -24,8 +24,8 @@
  *  - Brief work stays there too (lea_proc_brief): a ring that its owner empties before anybody who
  *    is woken for it could begin. A batch of timers, and several woken at once where work is
  *    small too, only owe their wake-up then, thieves leave them alone as small work, and a worker
- *    goes to sleep beside them. A searcher that found work wakes a
- *    successor only for what is neither.
+ *    goes to sleep beside them. A searcher that found work wakes a successor only for what is
+ *    neither.
  *  - Small work that several processors share in fact, since its coroutines wake each other across
  *    them, is gathered on one of them if that one does about as much as all did. There turns are
  *    small up to LEA_GATHER_TURN_NS (gather.h).
